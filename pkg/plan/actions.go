@@ -1,0 +1,334 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gitlab.com/towline/towline/pkg/manifest"
+	"gitlab.com/towline/towline/pkg/record"
+)
+
+// Package turns the model's folder into an OCI layout on disk.
+// It yields digest and size; its section is record.Image.
+type Package struct {
+	Model        string
+	Root         string   // folder of the repository, absolute
+	Path         string   // folder of the model, slash-separated, relative to Root
+	Shared       []string // further folders, relative to Root
+	Exclude      []string // folders that are data, relative to Root
+	Base         string   // scratch, or an image reference
+	Platform     string   // os/arch[/variant]
+	Python       string   // minor version
+	Requirements string   // file, relative to the model's folder; "" for none
+	Train        []string // commands of the entries
+	Serve        []string // nil for a model that is not served
+	Labels       map[string]string
+	Created      time.Time // of the commit, so that a rebuild gives the same digest
+	Layout       string    // where the OCI layout is written, absolute
+}
+
+// ID is "package".
+func (Package) ID() string { return "package" }
+
+// Facts name the parts of the image.
+func (a Package) Facts() []Fact {
+	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
+		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "))
+}
+
+// Fill changes nothing: a package rests on files alone.
+func (a Package) Fill(Yields) (Action, error) { return a, nil }
+
+// Push publishes the OCI layout, by digest first and then under its tags.
+// It yields image, the reference by digest; its section is record.Image.
+type Push struct {
+	Layout     string
+	Repository string // host/path
+	Digest     Value
+	Tags       []string
+	Image      record.Image // what is known of the image so far; empty fields come from the layout
+}
+
+// ID is "push".
+func (Push) ID() string { return "push" }
+
+// Facts name the destination.
+func (a Push) Facts() []Fact {
+	return []Fact{
+		{"image", Join(Text(a.Repository+"@"), a.Digest)},
+		{"tags", Text(strings.Join(a.Tags, ", "))},
+	}
+}
+
+// Fill sets the digest.
+func (a Push) Fill(y Yields) (Action, error) {
+	err := y.fillAll(&a.Digest)
+	return a, err
+}
+
+// Upload copies a folder of data to a content-addressed prefix. Yields uri.
+type Upload struct {
+	Channel string
+	Dir     string // absolute
+	Digest  string // sha256 of names and contents, hexadecimal
+	To      string // s3://bucket/…/<digest>/
+	KMSKey  string
+}
+
+// ID is "upload:" and the channel.
+func (a Upload) ID() string { return "upload:" + a.Channel }
+
+// Facts name source and destination.
+func (a Upload) Facts() []Fact { return facts("from", a.Dir, "to", a.To) }
+
+// Fill changes nothing.
+func (a Upload) Fill(Yields) (Action, error) { return a, nil }
+
+// Input is one channel of a training job.
+type Input struct {
+	Channel string
+	URI     Value // s3://… prefix
+}
+
+// Train runs a training job, or adopts the one that runs or ran under its name
+// for the same identity. After a failed or stopped job of that name the next
+// attempt is -r2, -r3… It yields job, model_data and output_data; its section
+// is record.Training.
+type Train struct {
+	Job             string
+	Image           Value
+	Role            string
+	Instance        string
+	Count           int
+	VolumeGB        int
+	Spot            bool
+	MaxRuntime      time.Duration
+	Hyperparameters map[string]string
+	Environment     map[string]string
+	Inputs          []Input
+	Output          string // s3://…; SageMaker adds /<job>/output/model.tar.gz
+	VPC             *manifest.VPC
+	KMSKey          string
+	Identity        string
+	Tags            map[string]string
+}
+
+// ID is "train".
+func (Train) ID() string { return "train" }
+
+// Facts are the request in short.
+func (a Train) Facts() []Fact {
+	list := []Fact{{"job", Text(a.Job)}, {"image", a.Image}}
+	list = append(list, facts("instance", strconv.Itoa(a.Count)+" × "+a.Instance, "spot", yes(a.Spot),
+		"max runtime", a.MaxRuntime.String(), "hyperparameters", pairs(a.Hyperparameters))...)
+	for _, in := range a.Inputs {
+		list = append(list, Fact{"channel " + in.Channel, in.URI})
+	}
+	return append(list, facts("output", a.Output, "role", a.Role)...)
+}
+
+// Fill sets the image and the channels' addresses.
+func (a Train) Fill(y Yields) (Action, error) {
+	a.Inputs = slices.Clone(a.Inputs)
+	open := []*Value{&a.Image}
+	for i := range a.Inputs {
+		open = append(open, &a.Inputs[i].URI)
+	}
+	err := y.fillAll(open...)
+	return a, err
+}
+
+// Evaluate reads what the training measured. It yields evaluation, as JSON;
+// its section is record.Evaluation.
+type Evaluate struct {
+	OutputData Value  // s3://…/output.tar.gz
+	File       string // in the archive
+	TestData   string // digest of the data it was measured on
+	Channel    string // the channels that hold that data
+}
+
+// ID is "evaluate".
+func (Evaluate) ID() string { return "evaluate" }
+
+// Facts name the file.
+func (a Evaluate) Facts() []Fact {
+	return []Fact{{"from", a.OutputData}, {"file", Text(a.File)}}
+}
+
+// Fill sets the archive.
+func (a Evaluate) Fill(y Yields) (Action, error) {
+	err := y.fillAll(&a.OutputData)
+	return a, err
+}
+
+// Judge holds the candidate against the rules and the champion. It fails with
+// fault.Refused if the candidate does not pass; its section is record.Verdict.
+type Judge struct {
+	Rules      []manifest.Rule
+	Evaluation Value          // JSON of record.Evaluation
+	Champion   *record.Record // nil: there is none
+	Unread     bool           // whether there is a champion could not be read, as in an offline dry run
+}
+
+// ID is "gate".
+func (Judge) ID() string { return "gate" }
+
+// Facts name the rules and the champion.
+func (a Judge) Facts() []Fact {
+	champion := "none: the first model"
+	if a.Unread {
+		champion = "read from the endpoint when it runs"
+	}
+	if a.Champion != nil {
+		champion = a.Champion.Name()
+	}
+	list := facts("champion", champion)
+	for _, rule := range a.Rules {
+		list = append(list, facts("rule", rule.String())...)
+	}
+	return list
+}
+
+// Fill sets the evaluation.
+func (a Judge) Fill(y Yields) (Action, error) {
+	err := y.fillAll(&a.Evaluation)
+	return a, err
+}
+
+// SaveRecord keeps the record as it stands at this point of the plan.
+type SaveRecord struct {
+	Step string // makes the ID unique: "trained", "deployed"
+	To   string // s3://…/release.json
+}
+
+// ID is "record:" and the step.
+func (a SaveRecord) ID() string { return "record:" + a.Step }
+
+// Facts name the destination.
+func (a SaveRecord) Facts() []Fact { return facts("to", a.To) }
+
+// Fill changes nothing.
+func (a SaveRecord) Fill(Yields) (Action, error) { return a, nil }
+
+// CreateModel tells SageMaker of the model: an image with an archive of
+// weights. It yields model.
+type CreateModel struct {
+	Name        string
+	Image       Value
+	ModelData   Value
+	Role        string
+	Environment map[string]string
+	VPC         *manifest.VPC
+	Identity    string
+	Tags        map[string]string
+}
+
+// ID is "model".
+func (CreateModel) ID() string { return "model" }
+
+// Facts are the request in short.
+func (a CreateModel) Facts() []Fact {
+	return []Fact{{"name", Text(a.Name)}, {"image", a.Image}, {"model data", a.ModelData}}
+}
+
+// Fill sets the image and the archive.
+func (a CreateModel) Fill(y Yields) (Action, error) {
+	err := y.fillAll(&a.Image, &a.ModelData)
+	return a, err
+}
+
+// Deploy makes an endpoint serve the model: creates it, or updates it and
+// makes sure that the update was not rolled back. Its section is record.Endpoint.
+type Deploy struct {
+	Environment string
+	Endpoint    string
+	Config      string
+	Model       Value
+	Variant     string
+	Instance    string
+	Count       int
+	Startup     time.Duration // how long the server may take to answer /ping
+	KMSKey      string
+	Identity    string
+	Tags        map[string]string
+}
+
+// ID is "deploy".
+func (Deploy) ID() string { return "deploy" }
+
+// Facts are the requests in short.
+func (a Deploy) Facts() []Fact {
+	return []Fact{
+		{"endpoint", Text(a.Endpoint + " (create or update)")},
+		{"config", Text(a.Config)}, {"model", a.Model},
+		{"instance", Text(strconv.Itoa(a.Count) + " × " + a.Instance)},
+	}
+}
+
+// Fill sets the model.
+func (a Deploy) Fill(y Yields) (Action, error) {
+	err := y.fillAll(&a.Model)
+	return a, err
+}
+
+// Smoke asks the endpoint for one prediction. It yields prediction.
+type Smoke struct {
+	Endpoint    string
+	File        string // absolute
+	ContentType string
+}
+
+// ID is "predict".
+func (Smoke) ID() string { return "predict" }
+
+// Facts name the request.
+func (a Smoke) Facts() []Fact { return facts("endpoint", a.Endpoint, "request", a.File) }
+
+// Fill changes nothing.
+func (a Smoke) Fill(Yields) (Action, error) { return a, nil }
+
+// Keep stands for an action that is not needed, says why, and yields what the
+// action would have yielded.
+type Keep struct {
+	Of      string // the ID of the action it stands for
+	Why     string
+	Yielded map[string]string
+}
+
+// ID is that of the action it stands for.
+func (a Keep) ID() string { return a.Of }
+
+// Facts say why nothing is done.
+func (a Keep) Facts() []Fact { return facts("kept", a.Why) }
+
+// Fill changes nothing.
+func (a Keep) Fill(Yields) (Action, error) { return a, nil }
+
+// facts makes facts of names and texts in turn, without the empty ones.
+func facts(pairs ...string) []Fact {
+	var list []Fact
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			list = append(list, Fact{pairs[i], Text(pairs[i+1])})
+		}
+	}
+	return list
+}
+
+func pairs(m map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, name+"="+m[name])
+	}
+	return strings.Join(list, " ")
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}
