@@ -97,8 +97,8 @@ type Training struct {
 type Evaluation struct {
 	Metrics   map[string]float64 `json:"metrics"`
 	Confusion *Confusion         `json:"confusion_matrix,omitempty"`
-	Residuals []float64          `json:"residuals,omitempty"`   // observed minus predicted, in the target's unit
-	TestData  string             `json:"test_data,omitempty"`   // digest of the data it was measured on
+	Residuals []float64          `json:"residuals,omitempty"`    // observed minus predicted, in the target's unit
+	TestData  string             `json:"test_data,omitempty"`    // digest of the data it was measured on
 	DataName  string             `json:"test_channel,omitempty"` // the channels it was measured on, comma-separated
 }
 
