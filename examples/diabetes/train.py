@@ -48,6 +48,13 @@ def build(alpha: float, seed: int) -> Pipeline:
     return make_pipeline(StandardScaler(), Ridge(alpha=alpha, random_state=seed))
 
 
+def cross_validate(model: Pipeline, features: np.ndarray, truth: np.ndarray, seed: int):
+    """Measure the root mean squared error on five parts of the training data."""
+    folds = KFold(5, shuffle=True, random_state=seed)
+    scoring = "neg_root_mean_squared_error"
+    return -cross_val_score(model, features, truth, cv=folds, scoring=scoring)
+
+
 def evaluate(model: Pipeline, features: np.ndarray, truth: np.ndarray) -> dict:
     """Measure a trained model on rows that it has not seen."""
     guess = model.predict(features)
@@ -85,11 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{len(truth)} rows to train on, {len(test_truth)} to test on, {len(columns)} columns")
 
     model = build(options.alpha, options.seed)
-    folds = KFold(5, shuffle=True, random_state=options.seed)
-    scores = -cross_val_score(
-        model, features, truth, cv=folds, scoring="neg_root_mean_squared_error"
-    )
-    print(f"cross-validation rmse {scores.mean():.2f} +- {scores.std():.2f}")
+    errors = cross_validate(model, features, truth, options.seed)
+    print(f"cross-validation rmse {errors.mean():.2f} +- {errors.std():.2f}")
 
     model.fit(features, truth)
     evaluation = evaluate(model, test_features, test_truth)
