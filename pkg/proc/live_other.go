@@ -9,7 +9,8 @@ func groupAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: tru
 func (p *Process) live(started chan<- error) {
 	err := p.cmd.Start()
 	started <- err
-	if err == nil {
-		p.end(p.cmd.Wait())
+	if err != nil {
+		return
 	}
+	p.end(p.cmd.Wait())
 }

@@ -2,8 +2,9 @@
 //
 // In come a command line, an explicit environment and a context; out come the
 // program's output and a classified end. Every program gets a process group
-// of its own, which is stopped as a whole. It never reads the environment,
-// never prints, and keeps only the last lines of what a program complains.
+// of its own, which is stopped as a whole; what a program leaves behind in its
+// group does not outlive it. It never reads the environment, never prints, and
+// keeps only the last lines of what a program complains.
 package proc
 
 import (
@@ -12,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,6 +30,7 @@ type Command struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer     // besides what ExitError keeps of it
+	Files  []*os.File    // inherited as file descriptors 3, 4, …; still the caller's to close
 	Grace  time.Duration // between SIGTERM and SIGKILL on cancel; 10 s if zero
 }
 
@@ -52,6 +57,9 @@ func (e *ExitError) Error() string {
 // the error of os/exec; one that failed gives an *ExitError. When ctx ends the
 // group is stopped and the error is that of ctx.
 func (c Command) Run(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	p, err := c.Start()
 	if err != nil {
 		return err
@@ -80,6 +88,9 @@ type Process struct {
 	tail *tail
 	done chan struct{}
 	err  error
+
+	mu    sync.Mutex
+	ended bool // from here on the process id may be somebody else's
 }
 
 // Start starts the program and returns at once. Whoever starts it must wait
@@ -87,7 +98,7 @@ type Process struct {
 func (c Command) Start() (*Process, error) {
 	cmd := exec.Command(c.Name, c.Args...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout = c.Dir, c.Stdin, c.Stdout
-	cmd.Env = c.Env
+	cmd.Env, cmd.ExtraFiles = c.Env, c.Files
 	if cmd.Env == nil {
 		cmd.Env = []string{}
 	}
@@ -126,18 +137,41 @@ func (p *Process) Stop(grace time.Duration) {
 	if grace == 0 {
 		grace = defaultGrace
 	}
-	terminate(p.Pid())
+	p.signal(-p.Pid(), syscall.SIGTERM)
+	p.KillAfter(grace)
+}
+
+// Signal sends a signal to the program alone, not to its group, as a container
+// runtime does: the program hands it on as it sees fit.
+func (p *Process) Signal(sig syscall.Signal) { p.signal(p.Pid(), sig) }
+
+// KillAfter waits for the end for at most grace and then kills the group.
+func (p *Process) KillAfter(grace time.Duration) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case <-p.done:
+		return
 	case <-timer.C:
 	}
-	kill(p.Pid()) // also what the program left behind in its group
+	p.signal(-p.Pid(), syscall.SIGKILL)
 	<-p.done
 }
 
+// signal reaches a process, or a group if the number is negative, as long as
+// the number is sure to be ours.
+func (p *Process) signal(pid int, sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		_ = syscall.Kill(pid, sig)
+	}
+}
+
 func (p *Process) end(err error) {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

@@ -14,11 +14,13 @@ type tail struct {
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	size := len(b)
+	b = b[max(0, size-tailSize):]
 	t.kept = append(t.kept, b...)
 	if over := len(t.kept) - tailSize; over > 0 {
 		t.kept = append(t.kept[:0], t.kept[over:]...)
 	}
-	return len(b), nil
+	return size, nil
 }
 
 func (t *tail) String() string {
