@@ -19,6 +19,8 @@ type Manifest struct {
 	Project      string                 `yaml:"project" json:"project"`
 	Models       []Model                `yaml:"models" json:"models"`
 	Environments map[string]Environment `yaml:"environments,omitempty" json:"environments,omitempty"`
+
+	where map[string]Position // of each value, by its path such as models[0].train.count
 }
 
 // Model is one model of the repository: how it is packaged, trained, judged and served.
@@ -119,4 +121,11 @@ func (m Manifest) Model(name string) (Model, bool) {
 		}
 	}
 	return Model{}, false
+}
+
+// Environment finds an environment by name. The one called local is built in,
+// and so is none of the manifest's.
+func (m Manifest) Environment(name string) (Environment, bool) {
+	environment, ok := m.Environments[name]
+	return environment, ok
 }
