@@ -1,0 +1,109 @@
+package protocol
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// The services a request can be for, by the names they are signed with, and
+// the two that are told by their paths.
+const (
+	S3        = "s3"
+	SageMaker = "sagemaker"
+	Runtime   = "sagemaker-runtime"
+	STS       = "sts"
+	Logs      = "logs"
+	Registry  = "registry"
+)
+
+// Service finds the service of a request: from the scope it was signed for,
+// else from its target, else from its path; what is left is S3's.
+func Service(r *http.Request) string {
+	name := scope(r)
+	target := r.Header.Get("X-Amz-Target")
+	switch {
+	case name == SageMaker && target == "" && strings.HasPrefix(r.URL.Path, "/endpoints/"):
+		return Runtime
+	case name != "":
+		return name
+	case strings.HasPrefix(target, "SageMaker."):
+		return SageMaker
+	case strings.HasPrefix(target, "Logs_20140328."):
+		return Logs
+	case target != "":
+		service, _, _ := strings.Cut(target, ".")
+		return service
+	case r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/"):
+		return Registry
+	case strings.HasPrefix(r.URL.Path, "/endpoints/") && r.Method == http.MethodPost:
+		return Runtime
+	case isQuery(r):
+		return STS
+	}
+	return S3
+}
+
+func isQuery(r *http.Request) bool {
+	form := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+	return r.URL.Path == "/" && (r.Method == http.MethodPost && form || r.URL.Query().Has("Action"))
+}
+
+// scope is the service in the credential scope of a signature:
+// <key>/<date>/<region>/<service>/aws4_request.
+func scope(r *http.Request) string {
+	credential := r.URL.Query().Get("X-Amz-Credential")
+	if _, after, found := strings.Cut(r.Header.Get("Authorization"), "Credential="); found {
+		credential, _, _ = strings.Cut(after, ",")
+	}
+	parts := strings.Split(credential, "/")
+	if len(parts) < 5 || parts[len(parts)-1] != "aws4_request" {
+		return ""
+	}
+	return parts[len(parts)-2]
+}
+
+// Local says whether a request came for this machine by a name that no other
+// site can give to it, and not from a page of another site.
+func Local(r *http.Request, names ...string) bool {
+	if !localHost(r.Host, names) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	from, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(from.Host, r.Host)
+}
+
+func localHost(hostport string, names []string) bool {
+	host := Hostname(hostport)
+	for _, name := range names {
+		if host == name {
+			return true
+		}
+	}
+	return Loopback(host)
+}
+
+// Loopback says whether a host name is of this machine alone: a loopback
+// address, localhost, or a name below it (RFC 6761).
+func Loopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}
+
+// Hostname is the host without its port, in lower case.
+func Hostname(hostport string) string {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
