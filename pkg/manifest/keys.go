@@ -1,6 +1,10 @@
 package manifest
 
-import "time"
+import (
+	"time"
+
+	"gopkg.in/yaml.v3"
+)
 
 // Key is what one key of the manifest takes, beyond its type. Loader, JSON
 // Schema and reference page are all made from it.
@@ -21,12 +25,18 @@ type Key struct {
 	Shortest, Longest time.Duration
 }
 
+// DefaultValue is the default as a value, or nil.
+func (k Key) DefaultValue() (value any, err error) {
+	err = yaml.Unmarshal([]byte(k.Default), &value)
+	return value, err
+}
+
 // Texts that appear under several keys.
 const (
 	// namePattern keeps what is made of names legal everywhere: SageMaker wants
 	// letters, digits and hyphens, ECR lower case and single hyphens.
 	namePattern = `^[a-z0-9]+(-[a-z0-9]+)*$`
-	nameTakes   = "a name of lower-case letters, digits and single hyphens between them, at most 32 characters"
+	nameTakes   = "a name of lower-case letters, digits and single hyphens between them, 32 at most"
 	nameLength  = 32
 
 	instancePattern = `^ml\.[a-z0-9-]+\.[a-z0-9-]+$`
@@ -43,7 +53,7 @@ const (
 	tagCharacters = `[\p{L}\p{Z}\p{N}_.:/=+@-]`
 
 	wordPattern = `^[^\x00]*$`
-	wordTakes   = "a word without a NUL character"
+	wordTakes   = "text without NUL characters"
 )
 
 // AWS takes so many; the rest are Towline's own.
@@ -105,12 +115,12 @@ func trainKeys() map[string]Key {
 			Most:     20,
 			Length:   1024,
 			Names:    `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`,
-			NameRule: "a name of letters, digits, dots, hyphens and underscores, at most 64 characters",
+			NameRule: "a name of letters, digits, dots, hyphens and underscores, 64 at most",
 		},
 		"hyperparameters": {
 			Most: 100, Length: 2500,
 			Names:    `^[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}$`,
-			NameRule: "a name of letters, digits, dots, hyphens and underscores, at most 256 characters",
+			NameRule: "a name of letters, digits, dots, hyphens and underscores, 256 at most",
 			Pattern:  wordPattern, Takes: wordTakes,
 		},
 		"environment": {
@@ -191,7 +201,7 @@ func environmentKeys() map[string]Key {
 		"tags": {
 			Most: mostTags, Length: 256,
 			Names:    `^` + tagCharacters + `{1,128}$`,
-			NameRule: "letters, digits, spaces and _ . : / = + - @, at most 128 characters",
+			NameRule: "letters, digits, spaces and _ . : / = + - @, 128 at most",
 			Pattern:  `^` + tagCharacters + `*$`, Takes: "letters, digits, spaces and _ . : / = + - @",
 		},
 	}

@@ -116,7 +116,7 @@ extra: 1
 	}
 	want := []string{
 		"towline.yaml:1:13: apiVersion: found towline/v2, wanted towline/v1",
-		"towline.yaml:2:10: project: Threat_Scoring is not a name of lower-case letters, digits and single hyphens between them, at most 32 characters",
+		"towline.yaml:2:10: project: Threat_Scoring is not a name of lower-case letters, digits and single hyphens between them, 32 at most",
 		"towline.yaml:5:5: models[0].trian: unknown key, did you mean train?",
 		`towline.yaml:8:16: models[0].train.command: found the text "python train.py", wanted a list: [python, train.py]`,
 		"towline.yaml:9:14: models[0].train.count: 0 is out of range, wanted 1 to 1000",

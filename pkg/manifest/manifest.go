@@ -13,98 +13,98 @@ const File = "towline.yaml"
 // APIVersion is the version of the manifest's format.
 const APIVersion = "towline/v1"
 
-// Manifest is a valid towline.yaml.
+// Manifest is a valid towline.yaml. Defaults and limits of its keys are in Keys.
 type Manifest struct {
-	APIVersion   string                 `yaml:"apiVersion" json:"apiVersion"`
-	Project      string                 `yaml:"project" json:"project"`
-	Models       []Model                `yaml:"models" json:"models"`
-	Environments map[string]Environment `yaml:"environments,omitempty" json:"environments,omitempty"`
+	APIVersion   string                 `yaml:"apiVersion" json:"apiVersion"`                         // version of the format
+	Project      string                 `yaml:"project" json:"project"`                               // first part of the names of images, jobs and endpoints, and of the S3 prefix
+	Models       []Model                `yaml:"models" json:"models"`                                 // the models of this repository
+	Environments map[string]Environment `yaml:"environments,omitempty" json:"environments,omitempty"` // where models are shipped to, by name; `local` is built in
 
 	where map[string]Position // of each value, by its path such as models[0].train.count
 }
 
 // Model is one model of the repository: how it is packaged, trained, judged and served.
 type Model struct {
-	Name     string    `yaml:"name" json:"name"`
-	Path     string    `yaml:"path,omitempty" json:"path,omitempty"`     // folder of the model, slash-separated, relative to the manifest; "." by default
-	Shared   []string  `yaml:"shared,omitempty" json:"shared,omitempty"` // further folders whose files belong to the model
-	Image    Image     `yaml:"image,omitempty" json:"image,omitempty"`
-	Train    Train     `yaml:"train" json:"train"`
-	Evaluate *Evaluate `yaml:"evaluate,omitempty" json:"evaluate,omitempty"`
-	Serve    *Serve    `yaml:"serve,omitempty" json:"serve,omitempty"`
+	Name     string    `yaml:"name" json:"name"`                             // unique in the repository
+	Path     string    `yaml:"path,omitempty" json:"path,omitempty"`         // folder of the model, slash-separated, relative to the manifest
+	Shared   []string  `yaml:"shared,omitempty" json:"shared,omitempty"`     // further folders whose files belong to the model
+	Image    Image     `yaml:"image,omitempty" json:"image,omitempty"`       // what the code is packaged on and with
+	Train    Train     `yaml:"train" json:"train"`                           // how the model is trained
+	Evaluate *Evaluate `yaml:"evaluate,omitempty" json:"evaluate,omitempty"` // how a trained model is judged; none: it is not
+	Serve    *Serve    `yaml:"serve,omitempty" json:"serve,omitempty"`       // how the model answers requests; none: it is not served
 }
 
 // Image is what the model's code is packaged on and with.
 type Image struct {
 	Base         string   `yaml:"base,omitempty" json:"base,omitempty"`                 // image reference; the environment `local` uses scratch instead
-	Platforms    []string `yaml:"platforms,omitempty" json:"platforms,omitempty"`       // os/arch[/variant]; linux/amd64 by default
-	Python       string   `yaml:"python,omitempty" json:"python,omitempty"`             // minor version, "3.11" by default
+	Platforms    []string `yaml:"platforms,omitempty" json:"platforms,omitempty"`       // os/arch[/variant]
+	Python       string   `yaml:"python,omitempty" json:"python,omitempty"`             // minor version
 	Requirements string   `yaml:"requirements,omitempty" json:"requirements,omitempty"` // requirements file, relative to the model's folder; none: no dependencies
 }
 
 // Train is how the model is trained.
 type Train struct {
-	Command         []string          `yaml:"command" json:"command"`
-	Channels        map[string]string `yaml:"channels,omitempty" json:"channels,omitempty"` // name → s3:// prefix, or a folder relative to the model's folder
-	Hyperparameters Scalars           `yaml:"hyperparameters,omitempty" json:"hyperparameters,omitempty"`
-	Environment     Scalars           `yaml:"environment,omitempty" json:"environment,omitempty"`
-	Instance        string            `yaml:"instance,omitempty" json:"instance,omitempty"`       // SageMaker instance type; ml.m5.large by default
-	Count           int               `yaml:"count,omitempty" json:"count,omitempty"`             // number of instances; 1 by default
-	VolumeGB        int               `yaml:"volume_gb,omitempty" json:"volume_gb,omitempty"`     // 30 by default
-	Spot            bool              `yaml:"spot,omitempty" json:"spot,omitempty"`               // managed spot training
-	MaxRuntime      Duration          `yaml:"max_runtime,omitempty" json:"max_runtime,omitempty"` // 24h by default, at most 28 days
+	Command         []string          `yaml:"command" json:"command"`                                     // run in the model's folder; hyperparameters are added as --name value
+	Channels        map[string]string `yaml:"channels,omitempty" json:"channels,omitempty"`               // name → s3:// prefix, or a folder relative to the model's folder
+	Hyperparameters Scalars           `yaml:"hyperparameters,omitempty" json:"hyperparameters,omitempty"` // plain values, handed over as the text that stands here
+	Environment     Scalars           `yaml:"environment,omitempty" json:"environment,omitempty"`         // variables of the training
+	Instance        string            `yaml:"instance,omitempty" json:"instance,omitempty"`               // SageMaker instance type
+	Count           int               `yaml:"count,omitempty" json:"count,omitempty"`                     // number of instances
+	VolumeGB        int               `yaml:"volume_gb,omitempty" json:"volume_gb,omitempty"`             // disk of each instance, in GB
+	Spot            bool              `yaml:"spot,omitempty" json:"spot,omitempty"`                       // managed spot training
+	MaxRuntime      Duration          `yaml:"max_runtime,omitempty" json:"max_runtime,omitempty"`         // the job is stopped after this long
 }
 
 // Evaluate is how a trained model is judged.
 type Evaluate struct {
-	File    string `yaml:"file,omitempty" json:"file,omitempty"`       // written by training to /opt/ml/output/data; evaluation.json by default
+	File    string `yaml:"file,omitempty" json:"file,omitempty"`       // written by training to /opt/ml/output/data
 	Channel string `yaml:"channel,omitempty" json:"channel,omitempty"` // the channel that holds the test data; `test` if there is one, else all of them
-	Gate    []Rule `yaml:"gate,omitempty" json:"gate,omitempty"`
+	Gate    []Rule `yaml:"gate,omitempty" json:"gate,omitempty"`       // what the metrics must reach, one rule a metric
 }
 
 // Rule is what the gate asks of one metric.
 type Rule struct {
-	Metric  string   `yaml:"metric" json:"metric"`
-	Better  string   `yaml:"better" json:"better"`                         // higher | lower
-	AtLeast *float64 `yaml:"at_least,omitempty" json:"at_least,omitempty"` // absolute floor
-	AtMost  *float64 `yaml:"at_most,omitempty" json:"at_most,omitempty"`   // absolute ceiling
+	Metric  string   `yaml:"metric" json:"metric"`                         // a name in the evaluation's metrics
+	Better  string   `yaml:"better" json:"better"`                         // which way is better: higher or lower
+	AtLeast *float64 `yaml:"at_least,omitempty" json:"at_least,omitempty"` // absolute floor; for better: higher
+	AtMost  *float64 `yaml:"at_most,omitempty" json:"at_most,omitempty"`   // absolute ceiling; for better: lower
 	MayDrop *float64 `yaml:"may_drop,omitempty" json:"may_drop,omitempty"` // how far it may fall below the champion, in the metric's unit; for better: higher
 	MayRise *float64 `yaml:"may_rise,omitempty" json:"may_rise,omitempty"` // how far it may rise above the champion; for better: lower
 }
 
 // Serve is how the model answers requests.
 type Serve struct {
-	Command     []string `yaml:"command" json:"command"`
-	Instance    string   `yaml:"instance,omitempty" json:"instance,omitempty"` // ml.m5.large by default
-	Count       int      `yaml:"count,omitempty" json:"count,omitempty"`       // 1 by default
-	Environment Scalars  `yaml:"environment,omitempty" json:"environment,omitempty"`
-	Startup     Duration `yaml:"startup,omitempty" json:"startup,omitempty"` // how long the server may take to answer /ping; 1m to 1h, 8m by default
-	Sample      *Sample  `yaml:"sample,omitempty" json:"sample,omitempty"`   // a request that a fresh endpoint must answer
+	Command     []string `yaml:"command" json:"command"`                             // a server of /ping and /invocations on the port SAGEMAKER_BIND_TO_PORT
+	Instance    string   `yaml:"instance,omitempty" json:"instance,omitempty"`       // SageMaker instance type
+	Count       int      `yaml:"count,omitempty" json:"count,omitempty"`             // number of instances
+	Environment Scalars  `yaml:"environment,omitempty" json:"environment,omitempty"` // variables of the server
+	Startup     Duration `yaml:"startup,omitempty" json:"startup,omitempty"`         // how long the server may take to answer /ping
+	Sample      *Sample  `yaml:"sample,omitempty" json:"sample,omitempty"`           // a request that a fresh endpoint must answer
 }
 
 // Sample is a request that is known to be good.
 type Sample struct {
 	File        string `yaml:"file" json:"file"`                                     // relative to the model's folder
-	ContentType string `yaml:"content_type,omitempty" json:"content_type,omitempty"` // application/json by default
+	ContentType string `yaml:"content_type,omitempty" json:"content_type,omitempty"` // media type of the file
 }
 
 // Environment is one place the model is shipped to.
 type Environment struct {
-	Region        string  `yaml:"region" json:"region"`
-	Role          string  `yaml:"role,omitempty" json:"role,omitempty"`         // what the job assumes
-	ExecutionRole string  `yaml:"execution_role" json:"execution_role"`         // what SageMaker assumes
+	Region        string  `yaml:"region" json:"region"`                         // AWS region
+	Role          string  `yaml:"role,omitempty" json:"role,omitempty"`         // ARN of the role that the GitLab job assumes
+	ExecutionRole string  `yaml:"execution_role" json:"execution_role"`         // ARN of the role that SageMaker assumes
 	Bucket        string  `yaml:"bucket" json:"bucket"`                         // where data, models and records lie
 	Endpoint      string  `yaml:"endpoint,omitempty" json:"endpoint,omitempty"` // another S3 endpoint, such as MinIO
 	Registry      string  `yaml:"registry" json:"registry"`                     // image registry, host[/prefix]
-	VPC           *VPC    `yaml:"vpc,omitempty" json:"vpc,omitempty"`
-	KMSKey        string  `yaml:"kms_key,omitempty" json:"kms_key,omitempty"`
-	Tags          Scalars `yaml:"tags,omitempty" json:"tags,omitempty"` // on every resource
+	VPC           *VPC    `yaml:"vpc,omitempty" json:"vpc,omitempty"`           // private network of jobs and endpoints
+	KMSKey        string  `yaml:"kms_key,omitempty" json:"kms_key,omitempty"`   // key that encrypts volumes and outputs
+	Tags          Scalars `yaml:"tags,omitempty" json:"tags,omitempty"`         // put on every resource
 }
 
 // VPC is the private network of jobs and endpoints.
 type VPC struct {
-	Subnets        []string `yaml:"subnets" json:"subnets"`
-	SecurityGroups []string `yaml:"security_groups" json:"security_groups"`
+	Subnets        []string `yaml:"subnets" json:"subnets"`                 // IDs
+	SecurityGroups []string `yaml:"security_groups" json:"security_groups"` // IDs
 }
 
 // Scalars are names with plain values, each kept as the text that stands in the file.

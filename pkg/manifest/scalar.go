@@ -10,10 +10,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// durationPattern is what a duration looks like: whole hours, minutes and seconds.
-const durationPattern = `^([0-9]{1,6}[hms])+$`
+// DurationPattern is what a duration looks like: whole hours, minutes and seconds.
+const DurationPattern = `^([0-9]{1,6}[hms])+$`
 
-var durationText = regexp.MustCompile(durationPattern)
+var durationText = regexp.MustCompile(DurationPattern)
 
 // String is the duration as the manifest writes it, such as 90s, 15m or 1h30m.
 func (d Duration) String() string {
@@ -65,6 +65,7 @@ func parseDuration(n *yaml.Node) (Duration, error) {
 // UnmarshalYAML keeps each value as the text that stands in the file.
 func (s *Scalars) UnmarshalYAML(n *yaml.Node) error {
 	r := newReader()
+	r.keys[""] = Key{Pattern: wordPattern, Takes: wordTakes}
 	r.readScalars(n, s, place{})
 	if len(r.problems) > 0 {
 		return fmt.Errorf("line %d: %s", r.problems[0].Line, r.problems[0].Message)

@@ -11,7 +11,7 @@ import (
 )
 
 // bisected is how many lines a file may have for its broken line to be looked for.
-const bisected = 2000
+const bisected = 500
 
 var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
@@ -29,7 +29,7 @@ func syntaxProblem(data []byte, err error) *Problem {
 		return invalidText(data)
 	}
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	if len(lines) <= bisected {
+	if len(lines) <= bisected && len(data) <= 1<<16 {
 		line = brokenLine(data, lines)
 	}
 	line = min(max(line, 1), len(lines))
