@@ -1,0 +1,105 @@
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// File is one file that a model is made from.
+type File struct {
+	Path   string // slash-separated, relative to the repository's root
+	Exec   bool
+	SHA256 string // of the contents, hexadecimal
+}
+
+// Inputs are all that could change a model. No commit, no time and no digest
+// of an image manifest is among them: what only describes the model cannot
+// make another one of it.
+type Inputs struct {
+	Code            []File   // the tree of its code paths
+	Locks           []File   // what its dependencies are pinned by
+	Base            string   // image reference with its digest, or scratch
+	Platform        string   // os/arch[/variant]
+	Python          string   // minor version
+	Layout          string   // version of the image's layout
+	Train           []string // command
+	Serve           []string // command
+	Hyperparameters map[string]string
+	TrainEnv        map[string]string
+	Data            map[string]string // channel → digest, or URI of data that is only referred to
+	Seed            string
+}
+
+// identityFormat names the encoding below. Another encoding needs another
+// name, for every model's identity changes with it.
+const identityFormat = "towline identity 1"
+
+// Identity is the sha256 of the inputs, in hexadecimal, 64 characters.
+//
+// The encoding is a sequence of texts, each written as its length in bytes in
+// decimal, a colon, and the text. The first is "towline identity 1"; then
+// come, each after its name, the fields in the order of Inputs. A list is its
+// length and its items; a map its length and its pairs, in the order of their
+// keys; files are in the order of their paths, each as path, "x" or "-", and
+// hash. So no two inputs share an encoding, and the order in which files and
+// keys are given does not matter.
+func Identity(in Inputs) string {
+	e := encoder{sha256.New()}
+	e.text(identityFormat)
+	e.files("code", in.Code)
+	e.files("locks", in.Locks)
+	e.text("base", in.Base)
+	e.text("platform", in.Platform)
+	e.text("python", in.Python)
+	e.text("layout", in.Layout)
+	e.list("train", in.Train)
+	e.list("serve", in.Serve)
+	e.pairs("hyperparameters", in.Hyperparameters)
+	e.pairs("train env", in.TrainEnv)
+	e.pairs("data", in.Data)
+	e.text("seed", in.Seed)
+	return hex.EncodeToString(e.Sum(nil))
+}
+
+type encoder struct{ hash.Hash }
+
+func (e encoder) text(texts ...string) {
+	for _, text := range texts {
+		e.Write([]byte(strconv.Itoa(len(text)) + ":" + text)) //nolint:errcheck // a hash never fails
+	}
+}
+
+func (e encoder) list(name string, items []string) {
+	e.text(name, strconv.Itoa(len(items)))
+	e.text(items...)
+}
+
+func (e encoder) pairs(name string, pairs map[string]string) {
+	e.text(name, strconv.Itoa(len(pairs)))
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		e.text(key, pairs[key])
+	}
+}
+
+func (e encoder) files(name string, files []File) {
+	e.text(name, strconv.Itoa(len(files)))
+	for _, file := range slices.SortedFunc(slices.Values(files), byPath) {
+		mode := "-"
+		if file.Exec {
+			mode = "x"
+		}
+		e.text(file.Path, mode, strings.ToLower(file.SHA256))
+	}
+}
+
+func byPath(a, b File) int {
+	if order := strings.Compare(a.Path, b.Path); order != 0 {
+		return order
+	}
+	return strings.Compare(a.SHA256, b.SHA256)
+}
