@@ -1,0 +1,58 @@
+package cloud
+
+import (
+	"context"
+	"encoding/base64"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/secret"
+)
+
+// Identity asks as whom we speak: the account, and the role's or user's ARN.
+func (c *Cloud) Identity(ctx context.Context) (account, arn string, err error) {
+	who, err := c.sts().GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", "", call{"ask AWS who we are", "sts:GetCallerIdentity"}.fault(err)
+	}
+	return aws.ToString(who.Account), aws.ToString(who.Arn), nil
+}
+
+// ecrHost is <account>.dkr.ecr.<region>.amazonaws.com, its FIPS, Chinese and
+// dual-stack forms.
+var ecrHost = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$`)
+
+// IsECR says whether a registry is one that RegistryToken has a token for.
+func IsECR(registryHost string) bool { return ecrHost.MatchString(registryHost) }
+
+// RegistryToken is a user and a password, valid for twelve hours, for a
+// registry of ECR: that of the host's own account and region.
+func (c *Cloud) RegistryToken(ctx context.Context, registryHost string) (user string, password secret.Value, err error) {
+	parts := ecrHost.FindStringSubmatch(registryHost)
+	if parts == nil {
+		return "", secret.Value{}, fault.Newf(fault.Repository,
+			"sign in to registry %s: wanted <account>.dkr.ecr.<region>.amazonaws.com", registryHost).
+			Hintf("give this registry's credentials instead")
+	}
+	client := ecr.NewFromConfig(c.aws, func(o *ecr.Options) { o.Region = parts[1] })
+	answer, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	if err != nil {
+		return "", secret.Value{}, call{"sign in to registry " + registryHost, "ecr:GetAuthorizationToken"}.fault(err)
+	}
+	for _, data := range answer.AuthorizationData {
+		pair, err := base64.StdEncoding.DecodeString(aws.ToString(data.AuthorizationToken))
+		if err != nil {
+			continue
+		}
+		if user, word, ok := strings.Cut(string(pair), ":"); ok {
+			return user, secret.New(word), nil
+		}
+	}
+	return "", secret.Value{}, fault.Newf(fault.Remote, "sign in to registry %s: ECR answered without a token", registryHost).
+		Hintf("run it again")
+}
