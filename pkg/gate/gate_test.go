@@ -149,10 +149,10 @@ func TestAVerdictSaysEveryComparison(t *testing.T) {
 	want := record.Verdict{Champion: "1.2.0", Checks: []record.Check{
 		{Metric: "f1", Rule: "at_least", Candidate: p(0.5), Limit: 0.75, Status: "failed", Text: "f1 0.5 is below 0.75"},
 		{Metric: "f1", Rule: "may_drop", Candidate: p(0.5), Champion: p(1), Limit: 0.75, Status: "failed",
-			Text: "f1 0.5 is below 0.75: the champion 1.2.0 has 1 and it may drop 0.25"},
+			Text: "f1 0.5 is below 0.75 (champion 1, may drop 0.25)"},
 		{Metric: "loss", Rule: "at_most", Candidate: p(1.5), Limit: 2, Status: "passed", Text: "loss 1.5 is below 2"},
 		{Metric: "loss", Rule: "may_rise", Candidate: p(1.5), Champion: p(1), Limit: 1.5, Status: "passed",
-			Text: "loss 1.5 is just 1.5: the champion 1.2.0 has 1 and it may rise 0.5"},
+			Text: "loss 1.5 meets 1.5 (champion 1, may rise 0.5)"},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Judge() (-want +got):\n%s", diff)

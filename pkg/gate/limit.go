@@ -107,7 +107,7 @@ func (l limit) check(candidate record.Evaluation, r rival) record.Check {
 	if l.holds(value, champion) {
 		check.Status = Passed
 	}
-	check.Text = l.text(value, check, r)
+	check.Text = l.text(value, check)
 	return check
 }
 
@@ -148,7 +148,7 @@ func within(v float64) float64 {
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // text says how the value stands to the limit.
-func (l limit) text(value float64, check record.Check, r rival) string {
+func (l limit) text(value float64, check record.Check) string {
 	held := check.Limit
 	shown, limit := Number(value), Number(held)
 	relation := "is below"
@@ -156,7 +156,7 @@ func (l limit) text(value float64, check record.Check, r rival) string {
 		relation = "is above"
 	}
 	if shown == limit && check.Status == Passed {
-		relation = "is just"
+		relation = "meets"
 	} else if shown == limit {
 		shown, limit = exact(value), exact(held)
 	}
@@ -168,6 +168,5 @@ func (l limit) text(value float64, check record.Check, r rival) string {
 	if l.rule == MayRise {
 		verb = "may rise"
 	}
-	return fmt.Sprintf("%s: the champion %s has %s and it %s %s",
-		text, plain(r.name), Number(*check.Champion), verb, Number(l.number))
+	return fmt.Sprintf("%s (champion %s, %s %s)", text, Number(*check.Champion), verb, Number(l.number))
 }
