@@ -1,4 +1,11 @@
 // Package runtime runs images for the local cloud.
+//
+// In come an image, the program of it to run, the folder that stands for
+// /opt/ml, and variables; out come a task to wait for or to stop, and its log.
+// The interface Runtime is the seam: Process runs programs as processes of this
+// host, and a container runtime (runc, podman, docker) would stand beside it.
+// It never pulls an image, never reads the environment, and never makes
+// anything of what a program wrote.
 package runtime
 
 import (
