@@ -14,6 +14,7 @@ import (
 // Package turns the model's folder into an OCI layout on disk.
 // It yields digest and size; its section is record.Image.
 type Package struct {
+	Project      string
 	Model        string
 	Root         string   // folder of the repository, absolute
 	Path         string   // folder of the model, slash-separated, relative to Root

@@ -31,7 +31,8 @@ func Packaging(r Release) Plan {
 			yields("digest", image.Digest)}
 	}
 	return Plan{Package{
-		Model: r.Record.Model, Root: r.Root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude,
+		Project: r.Record.Project, Model: r.Record.Model,
+		Root: r.Root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude,
 		Base: r.Target.Base, Platform: r.Target.Platform, Python: r.Model.Image.Python,
 		Requirements: r.Model.Image.Requirements,
 		Train:        r.Model.Train.Command, Serve: r.serveCommand(),

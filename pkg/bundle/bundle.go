@@ -1,0 +1,71 @@
+// Package bundle packs a Python model repository as an image, and publishes it.
+//
+// In come typed actions: which folders, which base, which platform, where to.
+// Out go an OCI layout on disk that holds one image (a Docker schema 2 manifest
+// with gzip layers, which is what SageMaker's endpoints accept), and that image
+// in a registry. It is the only room that knows images.
+//
+// It needs no daemon and no root, never unpacks or downloads a base image, and
+// never lets a time, a user, a umask or the order of a folder into a layer: the
+// same files give the same bytes.
+//
+// Inside the image:
+//
+//	/opt/program          the model's folder, and the shared folders under their own paths
+//	/opt/towline/lib      the dependencies, a site-packages folder; console scripts in its bin/
+//	/opt/towline/bin      the entries train and serve
+//	/opt/towline/entry.json  what the entries run
+//
+// The repository's `models/a` becomes /opt/program itself, and its shared
+// folder `libs/features` becomes /opt/program/libs/features.
+package bundle
+
+import (
+	"context"
+	"time"
+
+	"gitlab.com/towline/towline/pkg/secret"
+)
+
+// LayoutVersion names the arrangement of files inside the image. It is part of
+// a model's identity and of the key of its dependency layers.
+const LayoutVersion = "1"
+
+// Options are what a Bundler is given by the hall. The zero value of each but
+// Cache and Environ is useful.
+type Options struct {
+	Cache   string   // folder of dependency layers, kept from run to run
+	Environ []string // NAME=value: the environment of uv, pip and Python, and where they are looked for
+	// Dial maps a registry's host name to the address that is dialled instead,
+	// over plain HTTP: "registry.towline.localhost" → "127.0.0.1:4566".
+	Dial map[string]string
+	// Credentials gives a fresh login for a registry's host. Without it, or
+	// where it returns a zero Login, Docker's and Podman's files are asked.
+	Credentials func(ctx context.Context, host string) (Login, error)
+	Log         func(line string)       // what installers say
+	Progress    func(done, total int64) // bytes of a push; may be called from several goroutines, one at a time
+	Backoff     time.Duration           // pause before the first retry of a request; 1 s if zero
+}
+
+// Login is a user name and a password for a registry.
+type Login struct {
+	User     string
+	Password secret.Value
+}
+
+// Bundler packages and pushes.
+type Bundler struct{ o Options }
+
+// New makes a Bundler.
+func New(o Options) *Bundler {
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(int64, int64) {}
+	}
+	if o.Backoff == 0 {
+		o.Backoff = time.Second
+	}
+	return &Bundler{o: o}
+}

@@ -1,0 +1,87 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/proc"
+)
+
+// bytecode compiles the staged modules with a Python of the target's minor
+// version, if this host has one: a server starts in half the time. The files
+// name their source by its place in the image and are never checked against
+// its time, so that two builds give the same bytes. The packages' own tests stay
+// as they are.
+func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, folder string) error {
+	if job.interpreter == "" {
+		b.o.Log("no python" + job.python + " on this host: the dependencies are packed without bytecode")
+		return nil
+	}
+	command := proc.Command{
+		Name: job.interpreter,
+		Args: []string{
+			"-S", "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",
+			"-x", `(^|/)tests?/`, "-s", filepath.Base(folder), "-p", "/" + libFolder, filepath.Base(folder),
+		},
+		Dir: filepath.Dir(folder),
+		Env: pythonEnv(b.o.Environ),
+	}
+	err := command.Run(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	// 1 is also the end for a single module that is not meant for this version.
+	if _, ran := exited(err); err != nil && !ran {
+		return fault.Newf(fault.Missing, "compile the dependencies: %w", err).
+			Hintf("mend python%s on this host", job.python)
+	}
+	compiled, err := s.addBytecode(folder, job.python)
+	if err == nil && compiled == 0 {
+		b.o.Log("python" + job.python + " of this host compiles nothing: the dependencies are packed without bytecode")
+	}
+	return err
+}
+
+// pythonEnv keeps the host's own Python settings from the compiler, and fixes
+// the order of sets.
+func pythonEnv(environ []string) []string {
+	env := []string{"PYTHONHASHSEED=0"}
+	for _, entry := range environ {
+		if !strings.HasPrefix(entry, "PYTHON") {
+			env = append(env, entry)
+		}
+	}
+	return env
+}
+
+// addBytecode takes the compiled modules in, each for the distribution of its source.
+func (s *stage) addBytecode(folder, python string) (int, error) {
+	tag := ".cpython-" + strings.ReplaceAll(python, ".", "") + ".pyc"
+	var compiled []staged
+	for _, file := range s.files {
+		stem, ok := strings.CutSuffix(path.Base(file.path), ".py")
+		if !ok {
+			continue
+		}
+		name := path.Join(path.Dir(file.path), "__pycache__", stem+tag)
+		onDisk := filepath.Join(folder, filepath.FromSlash(name))
+		info, err := os.Stat(onDisk)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return 0, diskFault("read "+name, err)
+		}
+		compiled = append(compiled, staged{path: name, mode: 0o644, size: info.Size(), onDisk: onDisk, dist: file.dist})
+	}
+	s.files = append(s.files, compiled...)
+	slices.SortFunc(s.files, func(a, b staged) int { return strings.Compare(a.path, b.path) })
+	return len(compiled), nil
+}

@@ -1,0 +1,219 @@
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/plan"
+)
+
+// libFolder is where the dependencies lie in the image.
+const libFolder = "opt/towline/lib"
+
+// cached is one set of dependency layers in the cache.
+type cached struct {
+	Key    string `json:"key"`
+	Layers []blob `json:"layers"`
+}
+
+// dependencies gives the dependency layers, from the cache if it holds them;
+// then nothing is installed and no network is used.
+func (b *Bundler) dependencies(ctx context.Context, a plan.Package) (layers []blob, reused bool, err error) {
+	job, err := b.installation(a)
+	if err != nil || job == nil {
+		return nil, false, err
+	}
+	key := job.key()
+	if layers, ok := b.fromCache(key); ok {
+		return layers, true, nil
+	}
+	layers, err = b.buildDependencies(ctx, job, key)
+	return layers, false, err
+}
+
+// key is a hash of everything that decides the layers' bytes.
+func (j *installation) key() string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %t\ncompressor %s\nlayers %d\nrequirements %s\n",
+		LayoutVersion, j.platform, j.wheels, j.python, j.interpreter != "", compressor, maxDependencyLayers, j.content)
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func (b *Bundler) blobFolder() string { return filepath.Join(b.o.Cache, "blobs") }
+func (b *Bundler) cacheEntry(key string) string {
+	return filepath.Join(b.o.Cache, "layers", key+".json")
+}
+
+// fromCache reads a set of layers. One that is damaged counts as absent.
+func (b *Bundler) fromCache(key string) ([]blob, bool) {
+	text, err := os.ReadFile(b.cacheEntry(key))
+	if err != nil {
+		return nil, false
+	}
+	var entry cached
+	if json.Unmarshal(text, &entry) != nil || entry.Key != key {
+		return nil, false
+	}
+	for i := range entry.Layers {
+		layer := &entry.Layers[i]
+		layer.file = filepath.Join(b.blobFolder(), layer.Digest.Hex)
+		info, err := os.Stat(layer.file)
+		if err != nil || info.Size() != layer.Size {
+			return nil, false
+		}
+	}
+	return entry.Layers, true
+}
+
+// buildDependencies installs the requirements into a folder of its own and packs it.
+func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key string) ([]blob, error) {
+	for _, folder := range []string{b.blobFolder(), filepath.Dir(b.cacheEntry(key))} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, diskFault("make the cache", err)
+		}
+	}
+	sweep(filepath.Join(b.o.Cache, ".install-*"))
+	sweep(filepath.Join(b.blobFolder(), ".layer-*"))
+	work, err := os.MkdirTemp(b.o.Cache, ".install-*")
+	if err != nil {
+		return nil, diskFault("make the cache", err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+
+	target := filepath.Join(work, "lib")
+	if err := b.install(ctx, job, target); err != nil {
+		return nil, err
+	}
+	stage, err := b.stage(ctx, job, target)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := b.packDependencies(ctx, stage.groups(), key)
+	if err != nil {
+		return nil, err
+	}
+	return layers, b.toCache(cached{Key: key, Layers: layers})
+}
+
+// sweep removes what a run that was killed has left behind. A day is longer
+// than any run that is still at work.
+func sweep(pattern string) {
+	left, _ := filepath.Glob(pattern)
+	for _, name := range left {
+		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(name)
+		}
+	}
+}
+
+// packDependencies writes one layer for each group, several at a time.
+func (b *Bundler) packDependencies(ctx context.Context, groups []group, key string) ([]blob, error) {
+	layers := make([]blob, len(groups))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i, g := range groups {
+		workers.Go(func() error {
+			layer, err := writeLayer(ctx, b.blobFolder(), g.about, g.items)
+			if err != nil {
+				return err
+			}
+			layer.Key = fmt.Sprintf("%s/%d", key, i)
+			layers[i] = layer
+			return diskFault("write layer", syncFile(layer.file))
+		})
+	}
+	return layers, workers.Wait()
+}
+
+// toCache makes the set of layers known, after the layers themselves are safe.
+func (b *Bundler) toCache(entry cached) error {
+	text, err := json.MarshalIndent(entry, "", "  ")
+	if err != nil {
+		return err
+	}
+	return diskFault("write the cache", writeAtomic(b.cacheEntry(entry.Key), append(text, '\n')))
+}
+
+// writeAtomic writes a file that is either whole or not there.
+func writeAtomic(name string, content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close(), os.Chmod(file.Name(), 0o644)); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), name)
+}
+
+// installation is one set of requirements for one platform and Python.
+type installation struct {
+	name        string // the requirements file as the user knows it
+	file        string // on disk
+	content     string // hash of what it says, and of the files it names
+	platform    string // os/arch
+	wheels      string // uv's name of the platform; "" is the host's
+	python      string // minor version
+	interpreter string // a Python of that version on this host, which compiles; "" if there is none
+}
+
+// installation reads what is to be installed; nil means nothing.
+func (b *Bundler) installation(a plan.Package) (*installation, error) {
+	if a.Requirements == "" {
+		return nil, nil
+	}
+	job := &installation{name: path.Join(path.Clean(a.Path), a.Requirements), platform: a.Platform, python: a.Python}
+	job.file = filepath.Join(a.Root, filepath.FromSlash(job.name))
+	switch path.Base(job.name) {
+	case "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "pylock.toml":
+		return nil, fault.Newf(fault.Repository, "read %s: wanted a requirements file", job.name).
+			Hintf("write one, and name it under image.requirements: uv export --no-emit-project --output-file requirements.txt")
+	}
+	requirements, err := readRequirements(job.file, job.name)
+	if err != nil {
+		return nil, err
+	}
+	if requirements.count == 0 {
+		return nil, nil
+	}
+	job.content = requirements.hash
+	if job.wheels, err = wheelPlatform(a.Base, a.Platform); err != nil {
+		return nil, err
+	}
+	job.interpreter = lookPath(b.o.Environ, "python"+a.Python)
+	return job, nil
+}
+
+// wheelPlatform is uv's name of the platform, or "" where the image will run
+// on this very host. The floor for Linux is glibc 2.28, which Debian 10,
+// Ubuntu 20.04 and RHEL 8 have.
+func wheelPlatform(base, platform string) (string, error) {
+	if base == "scratch" && platform == runtime.GOOS+"/"+runtime.GOARCH {
+		return "", nil
+	}
+	system, arch, _ := strings.Cut(platform, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	switch system + "/" + arch {
+	case "linux/amd64":
+		return "x86_64-manylinux_2_28", nil
+	case "linux/arm64":
+		return "aarch64-manylinux_2_28", nil
+	}
+	return "", fault.Newf(fault.Repository, "install for platform %s: wanted linux/amd64 or linux/arm64", platform).
+		Hintf("correct image.platforms in towline.yaml")
+}

@@ -1,0 +1,149 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/plan"
+	"gitlab.com/towline/towline/pkg/record"
+)
+
+// Push publishes the layout's image, by digest first and then under each tag.
+// Blobs that the repository has are not sent; a tag that names this digest
+// already is left alone. It yields image; its section is record.Image.
+func (b *Bundler) Push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
+	img, err := b.openImage(ctx, a.Layout)
+	if err != nil {
+		return plan.Receipt{}, err
+	}
+	digest := img.root.Digest.String()
+	if want := a.Digest.String(); want != "" && want != digest {
+		return plan.Receipt{}, fault.Newf(fault.Conflict, "push %s: the layout holds %s, wanted %s", a.Repository, digest, want).
+			Hintf("package again: the layout was replaced in between")
+	}
+	repository, err := b.repository(a.Repository)
+	if err != nil {
+		return plan.Receipt{}, err
+	}
+	pusher, err := remote.NewPusher(b.remote(ctx)...)
+	if err != nil {
+		return plan.Receipt{}, err
+	}
+	ref := repository.Digest(digest)
+	if err := b.send(ctx, pusher, ref, img); err != nil {
+		return plan.Receipt{}, ended(ctx, registryFault("push "+a.Repository, err))
+	}
+	for _, tag := range a.Tags {
+		if err := pusher.Push(ctx, repository.Tag(tag), img); err != nil {
+			return plan.Receipt{}, ended(ctx, registryFault("tag "+a.Repository+":"+tag, err))
+		}
+	}
+	return plan.Receipt{
+		Yields:  map[string]string{"image": a.Repository + "@" + digest},
+		Section: pushed(a, img),
+		Said:    img.sent.String(),
+	}, nil
+}
+
+// send uploads the layers, several at a time, and then the manifest. If the
+// manifest is there, so is everything it names.
+func (b *Bundler) send(ctx context.Context, pusher *remote.Pusher, ref name.Digest, img *image) error {
+	there, err := b.has(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if there {
+		img.sent.skip()
+		return nil
+	}
+	workers, group := errgroup.WithContext(ctx)
+	workers.SetLimit(uploads)
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	for i, layer := range layers {
+		workers.Go(func() error {
+			if err := pusher.Upload(group, ref.Context(), layer); err != nil {
+				return err
+			}
+			img.sent.settle(i)
+			return nil
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	return pusher.Push(ctx, ref, img)
+}
+
+// uploads is how many layers are sent at a time.
+const uploads = 4
+
+// Has says whether a registry has the image of this digest.
+func (b *Bundler) Has(ctx context.Context, repository, digest string) (bool, error) {
+	repo, err := b.repository(repository)
+	if err != nil {
+		return false, err
+	}
+	there, err := b.has(ctx, repo.Digest(digest))
+	return there, ended(ctx, registryFault("look for "+repository+"@"+digest, err))
+}
+
+func (b *Bundler) has(ctx context.Context, ref name.Digest) (bool, error) {
+	_, err := remote.Head(ref, b.remote(ctx)...)
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (b *Bundler) repository(text string) (name.Repository, error) {
+	repository, err := name.NewRepository(text)
+	if err == nil && b.mapped(repository.RegistryStr()) {
+		repository, err = name.NewRepository(text, name.Insecure)
+	}
+	if err != nil {
+		return name.Repository{}, fault.Newf(fault.Repository, "push to %q: %w", text, err).
+			Hintf("correct registry of the environment in towline.yaml")
+	}
+	return repository, nil
+}
+
+// pushed completes what the plan knows of the image by what the layout says.
+func pushed(a plan.Push, img *image) record.Image {
+	section := a.Image
+	section.Repository, section.Digest = a.Repository, img.root.Digest.String()
+	if len(a.Tags) > 0 {
+		section.Tag = a.Tags[0]
+	}
+	fill := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	fill(&section.Platform, img.platform())
+	fill(&section.Python, img.config.Config.Labels[labelPython])
+	fill(&section.Base, img.pinnedBase())
+	if section.Size == 0 {
+		section.Size = img.size()
+	}
+	return section
+}
+
+// ended puts the reason of a cancelled context in the place of its consequences.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("push: %w", context.Cause(ctx))
+	}
+	return err
+}

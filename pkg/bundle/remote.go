@@ -1,0 +1,204 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"gitlab.com/towline/towline/pkg/fault"
+)
+
+// retries is how often a request is sent at most.
+const retries = 4
+
+// remote are the options of every conversation with a registry.
+func (b *Bundler) remote(ctx context.Context) []remote.Option {
+	return []remote.Option{
+		remote.WithContext(ctx),
+		remote.WithTransport(b.transport()),
+		remote.WithAuthFromKeychain(keychain{b.o.Credentials}),
+		remote.WithUserAgent("towline"),
+		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: retries}),
+	}
+}
+
+// transport speaks HTTP/1.1: uploads over one HTTP/2 connection block each other.
+func (b *Bundler) transport() http.RoundTripper {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	inner := &http.Transport{
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			if b.plain(r.URL.Hostname()) {
+				return nil, nil
+			}
+			return http.ProxyFromEnvironment(r)
+		},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, b.address(address))
+		},
+		TLSHandshakeTimeout:   15 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       90 * time.Second,
+	}
+	return plainTransport{inner: inner, plain: b.plain}
+}
+
+// mapped says whether a registry's host, with or without port, has an address of its own in Dial.
+func (b *Bundler) mapped(registry string) bool {
+	host, _, err := net.SplitHostPort(registry)
+	if err != nil {
+		host = registry
+	}
+	return b.o.Dial[registry] != "" || b.o.Dial[host] != ""
+}
+
+// plain says whether a host is spoken to without TLS.
+func (b *Bundler) plain(host string) bool {
+	ip := net.ParseIP(host)
+	return b.o.Dial[host] != "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// address is what is dialled for host:port. Names below localhost need no resolver.
+func (b *Bundler) address(hostPort string) string {
+	host, port, err := net.SplitHostPort(hostPort)
+	switch {
+	case err != nil:
+		return hostPort
+	case b.o.Dial[hostPort] != "":
+		return b.o.Dial[hostPort]
+	case b.o.Dial[host] != "":
+		return b.o.Dial[host]
+	case strings.HasSuffix(host, ".localhost"):
+		return net.JoinHostPort("localhost", port)
+	}
+	return hostPort
+}
+
+// plainTransport answers at once when the library tries TLS first on a host that has none.
+type plainTransport struct {
+	inner http.RoundTripper
+	plain func(host string) bool
+}
+
+func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" && t.plain(r.URL.Hostname()) {
+		return nil, errors.New(r.URL.Host + " is spoken to in plain HTTP")
+	}
+	return t.inner.RoundTrip(r)
+}
+
+// keychain asks the hall first, and then the files of Docker and Podman.
+type keychain struct {
+	ask func(context.Context, string) (Login, error)
+}
+
+func (k keychain) Resolve(to authn.Resource) (authn.Authenticator, error) {
+	return authn.DefaultKeychain.Resolve(to)
+}
+
+func (k keychain) ResolveContext(ctx context.Context, to authn.Resource) (authn.Authenticator, error) {
+	if k.ask != nil {
+		host := to.RegistryStr()
+		first, err := k.ask(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		if first != (Login{}) {
+			return renewing{ask: k.ask, host: host, ctx: ctx}, nil
+		}
+	}
+	return authn.Resolve(ctx, authn.DefaultKeychain, to)
+}
+
+// renewing asks for the login at every request, since one may expire during a long push.
+type renewing struct {
+	ask  func(context.Context, string) (Login, error)
+	host string
+	ctx  context.Context //nolint:containedctx // the library's older method has none
+}
+
+func (r renewing) Authorization() (*authn.AuthConfig, error) { return r.AuthorizationContext(r.ctx) }
+
+func (r renewing) AuthorizationContext(ctx context.Context) (*authn.AuthConfig, error) {
+	login, err := r.ask(ctx, r.host)
+	if err != nil {
+		return nil, err
+	}
+	return &authn.AuthConfig{Username: login.User, Password: login.Password.Reveal()}, nil
+}
+
+// registryFault classifies an error of a conversation with a registry.
+func registryFault(op string, err error) error {
+	var known *fault.Error
+	var answer *transport.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &answer):
+		return answerFault(op, err, answer)
+	}
+	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached")
+}
+
+func answerFault(op string, err error, answer *transport.Error) error {
+	switch {
+	case refusesTag(answer):
+		return fault.Newf(fault.Conflict, "%s: %w", op, err).
+			Hintf("the tag belongs to another image and cannot be moved: choose another version")
+	case has(answer, transport.NameUnknownErrorCode):
+		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("create the repository in the registry first")
+	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden,
+		has(answer, transport.UnauthorizedErrorCode), has(answer, transport.DeniedErrorCode):
+		return fault.Newf(fault.Denied, "%s: %w", op, err).
+			Hintf("log in to the registry, and check that the account may read and write the repository")
+	case answer.StatusCode == http.StatusNotFound:
+		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("check the image's name; create its repository first if there is none")
+	case answer.StatusCode == http.StatusTooManyRequests:
+		return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("the registry limits its clients: try again in a minute")
+	}
+	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("try again; what has arrived is not sent twice")
+}
+
+func has(answer *transport.Error, code transport.ErrorCode) bool {
+	for _, d := range answer.Errors {
+		if d.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// refusesTag knows the two ways in which ECR says that a tag is immutable.
+func refusesTag(answer *transport.Error) bool {
+	for _, d := range answer.Errors {
+		if d.Code == transport.TagInvalidErrorCode || strings.Contains(d.Message, "immutable") {
+			return true
+		}
+	}
+	return false
+}
+
+// maxDocument is the most that is read of a manifest or configuration, in bytes.
+const maxDocument = 8 << 20
+
+// readLayer reads a small blob whole.
+func readLayer(layer v1.Layer) ([]byte, error) {
+	content, err := layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = content.Close() }()
+	return io.ReadAll(io.LimitReader(content, maxDocument))
+}

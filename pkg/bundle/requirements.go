@@ -1,0 +1,134 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gitlab.com/towline/towline/pkg/fault"
+)
+
+// requirements is what a requirements file says.
+type requirements struct {
+	count int    // lines that are not comments
+	hash  string // of its content and of the local files it names
+
+	sum  hash.Hash
+	seen map[string]bool
+}
+
+// readRequirements reads the file, and the files it names with -r, -c,
+// --find-links or as a path, because they too decide what is installed.
+func readRequirements(file, name string) (*requirements, error) {
+	r := &requirements{sum: sha256.New(), seen: map[string]bool{}}
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Newf(fault.Repository, "read requirements: no file %s", name).
+			Hintf("add the file, or correct image.requirements in towline.yaml")
+	}
+	if err == nil && info.Size() == 0 {
+		return nil, fault.Newf(fault.Repository, "read requirements: %s is empty", name).
+			Hintf("write the requirements into it, or remove image.requirements from towline.yaml")
+	}
+	if err == nil {
+		err = r.read(file)
+	}
+	if err != nil {
+		return nil, diskFault("read "+name, err)
+	}
+	r.hash = hex.EncodeToString(r.sum.Sum(nil))
+	return r, nil
+}
+
+func (r *requirements) read(file string) error {
+	if r.seen[file] {
+		return nil
+	}
+	r.seen[file] = true
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(r.sum, "file %d\n%s\n", len(text), text)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if err := r.line(filepath.Dir(file), strings.TrimSpace(lines.Text())); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func (r *requirements) line(folder, line string) error {
+	if line == "" || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	option, value := splitOption(line)
+	switch option {
+	case "-r", "--requirement", "-c", "--constraint":
+		return r.read(local(folder, value))
+	case "-f", "--find-links":
+		return r.wheels(local(folder, value))
+	case "":
+		r.count++
+		return r.wheels(local(folder, line))
+	}
+	return nil
+}
+
+// splitOption parts `-r file`, `-rfile` and `--requirement=file`; a line that
+// is no option has the option "".
+func splitOption(line string) (option, value string) {
+	if !strings.HasPrefix(line, "-") {
+		return "", line
+	}
+	end := strings.IndexAny(line, " =\t")
+	if !strings.HasPrefix(line, "--") && (end < 0 || end > 2) {
+		end = min(2, len(line))
+	}
+	if end < 0 {
+		return line, ""
+	}
+	return line[:end], strings.Trim(line[end:], " =\t\"'")
+}
+
+func local(folder, name string) string {
+	name, _, _ = strings.Cut(name, " #")
+	name = filepath.FromSlash(strings.TrimPrefix(name, "file://"))
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(folder, name)
+}
+
+// wheels takes in a wheel, or those of a folder; anything else that is not on
+// this disk is the index's to answer for.
+func (r *requirements) wheels(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil
+	}
+	files := []string{name}
+	if info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(name, "*.whl")); err != nil {
+			return err
+		}
+	}
+	for _, file := range files {
+		sum, err := File{Path: filepath.Base(file), onDisk: file}.Digest()
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", filepath.Base(file), sum)
+	}
+	return nil
+}

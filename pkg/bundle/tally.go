@@ -1,0 +1,133 @@
+package bundle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/gzip"
+)
+
+// countedLayer is a layer whose bytes are counted as they are read for sending.
+type countedLayer struct {
+	d    v1.Descriptor
+	diff v1.Hash
+	open func() (io.ReadCloser, error)
+	sent *tally
+	i    int
+}
+
+func (l countedLayer) Digest() (v1.Hash, error)            { return l.d.Digest, nil }
+func (l countedLayer) Size() (int64, error)                { return l.d.Size, nil }
+func (l countedLayer) MediaType() (types.MediaType, error) { return l.d.MediaType, nil }
+func (l countedLayer) DiffID() (v1.Hash, error)            { return l.diff, nil }
+
+// Compressed may be called again when an upload is retried: it then counts from zero.
+func (l countedLayer) Compressed() (io.ReadCloser, error) {
+	content, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	l.sent.begin(l.i)
+	return &counted{ReadCloser: content, layer: l}, nil
+}
+
+// Uncompressed is for readers other than a push, and not counted.
+func (l countedLayer) Uncompressed() (io.ReadCloser, error) {
+	packed, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := gzip.NewReader(packed)
+	if err != nil {
+		_ = packed.Close()
+		return nil, err
+	}
+	return &unpacked{Reader: plain, packed: packed}, nil
+}
+
+type unpacked struct {
+	*gzip.Reader
+	packed io.Closer
+}
+
+func (u *unpacked) Close() error { return errors.Join(u.Reader.Close(), u.packed.Close()) }
+
+type counted struct {
+	io.ReadCloser
+	layer countedLayer
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.layer.sent.add(c.layer.i, int64(n))
+	return n, err
+}
+
+// tally counts the bytes of a push, layer by layer.
+type tally struct {
+	mu       sync.Mutex
+	sizes    []int64
+	done     []int64
+	opened   []bool
+	progress func(done, total int64)
+	present  bool // the whole image was there
+}
+
+func newTally(layers []v1.Descriptor, progress func(done, total int64)) *tally {
+	t := &tally{progress: progress, done: make([]int64, len(layers)), opened: make([]bool, len(layers))}
+	for _, d := range layers {
+		t.sizes = append(t.sizes, d.Size)
+	}
+	return t
+}
+
+func (t *tally) begin(i int) { t.update(func() { t.done[i], t.opened[i] = 0, true }) }
+
+func (t *tally) add(i int, n int64) { t.update(func() { t.done[i] += n }) }
+
+// settle counts a layer as there, however it came there.
+func (t *tally) settle(i int) { t.update(func() { t.done[i] = t.sizes[i] }) }
+
+func (t *tally) skip() {
+	t.update(func() {
+		copy(t.done, t.sizes)
+		t.present = true
+	})
+}
+
+func (t *tally) update(change func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change()
+	t.progress(sum(t.done), sum(t.sizes))
+}
+
+func sum(list []int64) int64 {
+	var total int64
+	for _, n := range list {
+		total += n
+	}
+	return total
+}
+
+// String says what was sent and what was there.
+func (t *tally) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.present {
+		return "the registry has this image: nothing sent"
+	}
+	var layers int
+	var bytes int64
+	for i, opened := range t.opened {
+		if opened {
+			layers++
+			bytes += t.sizes[i]
+		}
+	}
+	return fmt.Sprintf("%d layers sent (%s), %d were there", layers, megabytes(bytes), len(t.sizes)-layers)
+}
