@@ -37,7 +37,7 @@ type base struct {
 // and "scratch" for scratch.
 func (b *Bundler) ResolveBase(ctx context.Context, ref, platform string) (string, error) {
 	found, err := b.base(ctx, ref, platform)
-	return found.pinned, err
+	return found.pinned, ended(ctx, "read base image", err)
 }
 
 // base reads manifest and configuration of the platform's image.

@@ -22,6 +22,7 @@ package bundle
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"gitlab.com/towline/towline/pkg/secret"
@@ -54,7 +55,10 @@ type Login struct {
 }
 
 // Bundler packages and pushes.
-type Bundler struct{ o Options }
+type Bundler struct {
+	o         Options
+	transport http.RoundTripper
+}
 
 // New makes a Bundler.
 func New(o Options) *Bundler {
@@ -67,5 +71,7 @@ func New(o Options) *Bundler {
 	if o.Backoff == 0 {
 		o.Backoff = time.Second
 	}
-	return &Bundler{o: o}
+	b := &Bundler{o: o}
+	b.transport = b.newTransport()
+	return b
 }

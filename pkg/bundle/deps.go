@@ -5,18 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
 
-	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/plan"
 )
 
@@ -144,76 +141,5 @@ func (b *Bundler) toCache(entry cached) error {
 	if err != nil {
 		return err
 	}
-	return diskFault("write the cache", writeAtomic(b.cacheEntry(entry.Key), append(text, '\n')))
-}
-
-// writeAtomic writes a file that is either whole or not there.
-func writeAtomic(name string, content []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Sync(), file.Close(), os.Chmod(file.Name(), 0o644)); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), name)
-}
-
-// installation is one set of requirements for one platform and Python.
-type installation struct {
-	name        string // the requirements file as the user knows it
-	file        string // on disk
-	content     string // hash of what it says, and of the files it names
-	platform    string // os/arch
-	wheels      string // uv's name of the platform; "" is the host's
-	python      string // minor version
-	interpreter string // a Python of that version on this host, which compiles; "" if there is none
-}
-
-// installation reads what is to be installed; nil means nothing.
-func (b *Bundler) installation(a plan.Package) (*installation, error) {
-	if a.Requirements == "" {
-		return nil, nil
-	}
-	job := &installation{name: path.Join(path.Clean(a.Path), a.Requirements), platform: a.Platform, python: a.Python}
-	job.file = filepath.Join(a.Root, filepath.FromSlash(job.name))
-	switch path.Base(job.name) {
-	case "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "pylock.toml":
-		return nil, fault.Newf(fault.Repository, "read %s: wanted a requirements file", job.name).
-			Hintf("write one, and name it under image.requirements: uv export --no-emit-project --output-file requirements.txt")
-	}
-	requirements, err := readRequirements(job.file, job.name)
-	if err != nil {
-		return nil, err
-	}
-	if requirements.count == 0 {
-		return nil, nil
-	}
-	job.content = requirements.hash
-	if job.wheels, err = wheelPlatform(a.Base, a.Platform); err != nil {
-		return nil, err
-	}
-	job.interpreter = lookPath(b.o.Environ, "python"+a.Python)
-	return job, nil
-}
-
-// wheelPlatform is uv's name of the platform, or "" where the image will run
-// on this very host. The floor for Linux is glibc 2.28, which Debian 10,
-// Ubuntu 20.04 and RHEL 8 have.
-func wheelPlatform(base, platform string) (string, error) {
-	if base == "scratch" && platform == runtime.GOOS+"/"+runtime.GOARCH {
-		return "", nil
-	}
-	system, arch, _ := strings.Cut(platform, "/")
-	arch, _, _ = strings.Cut(arch, "/")
-	switch system + "/" + arch {
-	case "linux/amd64":
-		return "x86_64-manylinux_2_28", nil
-	case "linux/arm64":
-		return "aarch64-manylinux_2_28", nil
-	}
-	return "", fault.Newf(fault.Repository, "install for platform %s: wanted linux/amd64 or linux/arm64", platform).
-		Hintf("correct image.platforms in towline.yaml")
+	return diskFault("write the cache", renameio.WriteFile(b.cacheEntry(entry.Key), append(text, '\n'), 0o644))
 }

@@ -80,7 +80,7 @@ func (b *Bundler) layer(ctx context.Context, img *image, i int, d v1.Descriptor)
 		return own, nil
 	}
 	from, digest := img.config.Config.Labels[labelBaseName], img.config.Config.Labels[labelBaseDigest]
-	if _, err := os.Stat(file); err == nil || from == "" || digest == "" {
+	if _, err := os.Stat(file); err == nil || !img.hasBase() {
 		return nil, fault.Newf(fault.Missing, "read image %s: layer %s is not whole", img.folder, d.Digest).
 			Hintf("run: towline package")
 	}
@@ -127,6 +127,12 @@ func (img *image) LayerByDigest(h v1.Hash) (v1.Layer, error) {
 		}
 	}
 	return nil, fmt.Errorf("no layer %s in the image", h)
+}
+
+// hasBase says whether the image is built on one in a registry, where layers may be left.
+func (img *image) hasBase() bool {
+	labels := img.config.Config.Labels
+	return labels[labelBaseName] != "" && labels[labelBaseDigest] != ""
 }
 
 func (img *image) platform() string {

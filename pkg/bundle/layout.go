@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/renameio/v2"
 )
 
 // ociLayoutFile is the marker of an OCI layout.
@@ -61,7 +62,7 @@ func (l *newLayout) adopt(file string, digest v1.Hash) error {
 func (l *newLayout) document(mediaType types.MediaType, content []byte) (v1.Descriptor, error) {
 	sum := sha256.Sum256(content)
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
-	err := writeAtomic(filepath.Join(l.blobs(), digest.Hex), content)
+	err := renameio.WriteFile(filepath.Join(l.blobs(), digest.Hex), content, 0o644)
 	return v1.Descriptor{MediaType: mediaType, Size: int64(len(content)), Digest: digest}, err
 }
 
@@ -71,10 +72,10 @@ func (l *newLayout) finish(final string, root v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if err := writeAtomic(filepath.Join(l.folder, "oci-layout"), []byte(ociLayoutFile)); err != nil {
+	if err := renameio.WriteFile(filepath.Join(l.folder, "oci-layout"), []byte(ociLayoutFile), 0o644); err != nil {
 		return err
 	}
-	if err := writeAtomic(filepath.Join(l.folder, "index.json"), index); err != nil {
+	if err := renameio.WriteFile(filepath.Join(l.folder, "index.json"), index, 0o644); err != nil {
 		return err
 	}
 	return replaceFolder(final, l.folder)
@@ -94,7 +95,8 @@ func replaceFolder(final, with string) error {
 	if err := os.Rename(with, final); err != nil {
 		return errors.Join(err, os.Rename(former, final))
 	}
-	return os.RemoveAll(former)
+	_ = os.RemoveAll(former) // what is left of it is swept a day later
+	return nil
 }
 
 // layout is an OCI layout with one image, or one index.
@@ -131,4 +133,22 @@ func (l *layout) read(d v1.Descriptor) ([]byte, error) {
 		return nil, fmt.Errorf("blob %s: its content is %s", d.Digest, found)
 	}
 	return text, nil
+}
+
+// LayoutDigest is the digest of the image in a layout, if there is one and all
+// its own blobs are there in full size.
+func LayoutDigest(folder string) (string, bool) {
+	img, err := readImage(folder)
+	if err != nil {
+		return "", false
+	}
+	for _, d := range img.manifest.Layers {
+		if _, err := os.Stat(layoutBlob(folder, d.Digest)); errors.Is(err, fs.ErrNotExist) && img.hasBase() {
+			continue
+		}
+		if !sized(layoutBlob(folder, d.Digest), d.Size) {
+			return "", false
+		}
+	}
+	return img.root.Digest.String(), true
 }

@@ -24,6 +24,11 @@ const maxLayers = 127
 // stays until the new layout is whole. It yields digest and size; its section
 // is record.Image.
 func (b *Bundler) Package(ctx context.Context, a plan.Package) (plan.Receipt, error) {
+	receipt, err := b.pack(ctx, a)
+	return receipt, ended(ctx, "package", err)
+}
+
+func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error) {
 	from, err := b.base(ctx, a.Base, a.Platform)
 	if err != nil {
 		return plan.Receipt{}, err

@@ -20,6 +20,11 @@ import (
 // Blobs that the repository has are not sent; a tag that names this digest
 // already is left alone. It yields image; its section is record.Image.
 func (b *Bundler) Push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
+	receipt, err := b.push(ctx, a)
+	return receipt, ended(ctx, "push", err)
+}
+
+func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 	img, err := b.openImage(ctx, a.Layout)
 	if err != nil {
 		return plan.Receipt{}, err
@@ -39,11 +44,11 @@ func (b *Bundler) Push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 	}
 	ref := repository.Digest(digest)
 	if err := b.send(ctx, pusher, ref, img); err != nil {
-		return plan.Receipt{}, ended(ctx, registryFault("push "+a.Repository, err))
+		return plan.Receipt{}, registryFault("push "+a.Repository, err)
 	}
 	for _, tag := range a.Tags {
 		if err := pusher.Push(ctx, repository.Tag(tag), img); err != nil {
-			return plan.Receipt{}, ended(ctx, registryFault("tag "+a.Repository+":"+tag, err))
+			return plan.Receipt{}, registryFault("tag "+a.Repository+":"+tag, err)
 		}
 	}
 	return plan.Receipt{
@@ -57,6 +62,10 @@ func (b *Bundler) Push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 // manifest is there, so is everything it names.
 func (b *Bundler) send(ctx context.Context, pusher *remote.Pusher, ref name.Digest, img *image) error {
 	there, err := b.has(ctx, ref)
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
+		err = nil // some registries forbid to ask for what is not there: the upload tells
+	}
 	if err != nil {
 		return err
 	}
@@ -95,7 +104,7 @@ func (b *Bundler) Has(ctx context.Context, repository, digest string) (bool, err
 		return false, err
 	}
 	there, err := b.has(ctx, repo.Digest(digest))
-	return there, ended(ctx, registryFault("look for "+repository+"@"+digest, err))
+	return there, ended(ctx, "look for "+repository, registryFault("look for "+repository+"@"+digest, err))
 }
 
 func (b *Bundler) has(ctx context.Context, ref name.Digest) (bool, error) {
@@ -141,9 +150,9 @@ func pushed(a plan.Push, img *image) record.Image {
 }
 
 // ended puts the reason of a cancelled context in the place of its consequences.
-func ended(ctx context.Context, err error) error {
+func ended(ctx context.Context, op string, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("push: %w", context.Cause(ctx))
+		return fmt.Errorf("%s: %w", op, context.Cause(ctx))
 	}
 	return err
 }

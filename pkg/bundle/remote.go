@@ -25,15 +25,15 @@ const retries = 4
 func (b *Bundler) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
-		remote.WithTransport(b.transport()),
+		remote.WithTransport(b.transport),
 		remote.WithAuthFromKeychain(keychain{b.o.Credentials}),
 		remote.WithUserAgent("towline"),
 		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: retries}),
 	}
 }
 
-// transport speaks HTTP/1.1: uploads over one HTTP/2 connection block each other.
-func (b *Bundler) transport() http.RoundTripper {
+// newTransport speaks HTTP/1.1: uploads over one HTTP/2 connection block each other.
+func (b *Bundler) newTransport() http.RoundTripper {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	inner := &http.Transport{
 		Proxy: func(r *http.Request) (*url.URL, error) {

@@ -113,17 +113,7 @@ func local(folder, name string) string {
 // wheels takes in a wheel, or those of a folder; anything else that is not on
 // this disk is the index's to answer for.
 func (r *requirements) wheels(name string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil
-	}
-	files := []string{name}
-	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(name, "*.whl")); err != nil {
-			return err
-		}
-	}
-	for _, file := range files {
+	for _, file := range wheelFiles(name) {
 		sum, err := File{Path: filepath.Base(file), onDisk: file}.Digest()
 		if err != nil {
 			return err
@@ -131,4 +121,25 @@ func (r *requirements) wheels(name string) error {
 		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", filepath.Base(file), sum)
 	}
 	return nil
+}
+
+func wheelFiles(name string) []string {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil
+	}
+	if !info.IsDir() {
+		return []string{name}
+	}
+	list, err := os.ReadDir(name)
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, item := range list {
+		if filepath.Ext(item.Name()) == ".whl" {
+			files = append(files, filepath.Join(name, item.Name()))
+		}
+	}
+	return files
 }
