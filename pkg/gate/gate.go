@@ -88,13 +88,14 @@ func refusal(v record.Verdict) error {
 			With(v.Note).
 			Hintf("add at_least or at_most to evaluate.gate in %s, so that something can be held against the candidate", manifest.File)
 	}
-	refused := fault.Newf(fault.Refused, "gate: %d of %s failed", failed, checks(len(v.Checks)))
+	var texts []string
 	for _, check := range v.Checks {
 		if check.Status == Failed {
-			refused.With(check.Text)
+			texts = append(texts, check.Text)
 		}
 	}
-	return refused.Hintf("improve the model, or change evaluate.gate in %s if the limit is wrong", manifest.File)
+	return fault.Newf(fault.Refused, "gate: %d of %s failed", failed, checks(len(v.Checks))).With(texts...).
+		Hintf("improve the model, or change evaluate.gate in %s if the limit is wrong", manifest.File)
 }
 
 func count(checks []record.Check, status string) int {

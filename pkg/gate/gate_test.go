@@ -110,8 +110,8 @@ func TestJudge(t *testing.T) {
 			true, "", "nothing was asked"},
 		{"a rule without a limit asks nothing", []manifest.Rule{{Metric: "f1", Better: "higher"}}, scored(data, f1(0.1)), nil,
 			true, "", "nothing was asked"},
-		{"one failure among many refuses", []manifest.Rule{atLeast(0.5), mayDrop(0.1), atLeast(0.95)}, scored(data, f1(0.9)),
-			champion(scored(data, f1(0.8))), false, "passed passed failed", ""},
+		{"one failure among many refuses", []manifest.Rule{atLeast(0.5), atLeast(0.95), mayDrop(0.1)}, scored(data, f1(0.9)),
+			champion(scored(data, f1(0.8))), false, "passed failed passed", ""},
 		{"a champion without a name still is one", []manifest.Rule{mayDrop(0)}, scored(data, f1(0.8)),
 			&record.Record{Identity: "0123456789abcdef", Evaluation: &record.Evaluation{Metrics: f1(0.9), TestData: data}}, false, "failed", ""},
 	} {

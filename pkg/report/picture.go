@@ -34,8 +34,8 @@ func (p *picture) rect(x, y, width, height float64, class, tip string) *shape {
 	return p.add(shape{Kind: "rect", X: px(x), Y: px(y), Width: px(max(width, 0)), Height: px(max(height, 0)), Class: class, Tip: tip})
 }
 
-func (p *picture) line(x, y, x2, y2 float64, class, tip string) *shape {
-	return p.add(shape{Kind: "line", X: px(x), Y: px(y), X2: px(x2), Y2: px(y2), Class: class, Tip: tip})
+func (p *picture) line(x, y, x2, y2 float64, class, tip string) {
+	p.add(shape{Kind: "line", X: px(x), Y: px(y), X2: px(x2), Y2: px(y2), Class: class, Tip: tip})
 }
 
 func (p *picture) text(x, y float64, anchor, class, text string) *shape {

@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"io"
 	"math"
@@ -183,12 +184,17 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
+func reports(rec record.Record) []string {
+	return []string{report.Markdown(rec), string(report.HTML(rec)), string(report.Metrics(rec))}
+}
+
 func TestTheSameRecordGivesTheSameBytes(t *testing.T) {
 	for name, rec := range every() {
+		once := reports(rec)
 		for range 3 {
-			if report.Markdown(rec) != report.Markdown(rec) || string(report.HTML(rec)) != string(report.HTML(rec)) ||
-				string(report.Metrics(rec)) != string(report.Metrics(rec)) {
-				t.Errorf("%s: two reports of one record differ", name)
+			again := reports(rec)
+			if diff := cmp.Diff(once, again); diff != "" {
+				t.Errorf("%s: two reports of one record differ:\n%s", name, diff)
 			}
 		}
 	}
@@ -245,7 +251,7 @@ func TestThePageIsWellFormed(t *testing.T) {
 		decoder.Entity = xml.HTMLEntity
 		for {
 			_, err := decoder.Token()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
