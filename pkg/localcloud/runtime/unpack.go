@@ -154,7 +154,7 @@ func (u *unpacker) entry(header *tar.Header, content io.Reader) error {
 	switch header.Typeflag {
 	case tar.TypeDir:
 		return u.ensure(name)
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeGNUSparse:
 		return u.file(dir, base, header, content)
 	case tar.TypeSymlink:
 		return u.replace(name, func() error { return u.root.Symlink(header.Linkname, name) })
