@@ -34,6 +34,7 @@ type room struct {
 
 // rooms lists every package by its folder. A new one is entered here first.
 var rooms = map[string]room{
+	"examples":   {floor: floorBase, pure: true},
 	"pkg/fault":  {floor: floorBase, pure: true},
 	"pkg/secret": {floor: floorBase, pure: true, uses: []string{"log/slog"}}, // names the interface slog.LogValuer
 	"pkg/proc":   {floor: floorGround},
@@ -63,6 +64,7 @@ var rooms = map[string]room{
 	"cmd/towline":         {floor: floorMain},
 	"cmd/towline-trigger": {floor: floorMain},
 	"bench":               {floor: floorTests},
+	"bench/peer":          {floor: floorTests},
 	"e2e":                 {floor: floorTests},
 }
 
