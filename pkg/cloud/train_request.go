@@ -31,8 +31,8 @@ func trainingInput(name string, a plan.Train) *sagemaker.CreateTrainingJobInput 
 		},
 		ResourceConfig: &types.ResourceConfig{
 			InstanceType:   types.TrainingInstanceType(a.Instance),
-			InstanceCount:  aws.Int32(int32(max(a.Count, 1))), //nolint:gosec // the manifest limits it
-			VolumeSizeInGB: aws.Int32(int32(a.VolumeGB)),      //nolint:gosec // the manifest limits it
+			InstanceCount:  aws.Int32(int32(max(a.Count, 1))),
+			VolumeSizeInGB: aws.Int32(int32(a.VolumeGB)),
 			VolumeKmsKeyId: volumeKey(a.Instance, a.KMSKey),
 		},
 		StoppingCondition: &types.StoppingCondition{MaxRuntimeInSeconds: seconds(a.MaxRuntime)},
@@ -55,7 +55,7 @@ func channel(in plan.Input) types.Channel {
 		ChannelName: aws.String(in.Channel),
 		DataSource: &types.DataSource{S3DataSource: &types.S3DataSource{
 			S3DataType:             types.S3DataTypeS3Prefix,
-			S3Uri:                  aws.String(in.URI.String()),
+			S3Uri:                  aws.String(in.URI),
 			S3DataDistributionType: types.S3DataDistributionFullyReplicated,
 		}},
 	}
@@ -66,7 +66,7 @@ func seconds(d time.Duration) *int32 {
 	if d <= 0 {
 		return nil
 	}
-	return aws.Int32(int32((d + time.Second - 1) / time.Second)) //nolint:gosec // the manifest limits it
+	return aws.Int32(int32((d + time.Second - 1) / time.Second))
 }
 
 // volumeKey leaves the key away for instances whose disks are their own: AWS

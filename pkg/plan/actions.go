@@ -91,7 +91,7 @@ func (a Upload) Fill(Yields) (Action, error) { return a, nil }
 // Input is one channel of a training job.
 type Input struct {
 	Channel string
-	URI     Value // s3://… prefix
+	URI     string // s3://… prefix
 }
 
 // Train runs a training job, or adopts the one that runs or ran under its name
@@ -124,21 +124,16 @@ func (Train) ID() string { return "train" }
 func (a Train) Facts() []Fact {
 	list := []Fact{{"job", Text(a.Job)}, {"image", a.Image}}
 	list = append(list, facts("instance", strconv.Itoa(a.Count)+" × "+a.Instance, "spot", yes(a.Spot),
-		"max runtime", a.MaxRuntime.String(), "hyperparameters", pairs(a.Hyperparameters))...)
+		"max runtime", manifest.Duration(a.MaxRuntime).String(), "hyperparameters", pairs(a.Hyperparameters))...)
 	for _, in := range a.Inputs {
-		list = append(list, Fact{"channel " + in.Channel, in.URI})
+		list = append(list, Fact{"channel " + in.Channel, Text(in.URI)})
 	}
 	return append(list, facts("output", a.Output, "role", a.Role)...)
 }
 
-// Fill sets the image and the channels' addresses.
+// Fill sets the image.
 func (a Train) Fill(y Yields) (Action, error) {
-	a.Inputs = slices.Clone(a.Inputs)
-	open := []*Value{&a.Image}
-	for i := range a.Inputs {
-		open = append(open, &a.Inputs[i].URI)
-	}
-	err := y.fillAll(open...)
+	err := y.fillAll(&a.Image)
 	return a, err
 }
 

@@ -110,7 +110,7 @@ func TestValue(t *testing.T) {
 		{"a text", plan.Text("a"), true, "a"},
 		{"an empty text", plan.Text(""), true, ""},
 		{"a reference", plan.After("train", "model_data"), false, "(known after train)"},
-		{"a text with a reference in it", open, false, "(known after package)"},
+		{"a text with a reference in it", open, false, "host/p/m@(known after package)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.value.String(); got != tt.want || tt.value.Known() != tt.known {

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -68,13 +69,12 @@ func Training(r Release) Plan {
 	var steps Plan
 	var inputs []Input
 	for _, channel := range r.Record.Data {
-		input := Input{Channel: channel.Name, URI: Text(channel.URI)}
+		inputs = append(inputs, Input{Channel: channel.Name, URI: channel.URI})
 		if dir := r.Folders[channel.Name]; dir != "" {
-			upload := Upload{Channel: channel.Name, Dir: dir, Digest: channel.Digest, To: channel.URI, KMSKey: r.Target.KMSKey}
-			steps = append(steps, upload)
-			input.URI = After(upload.ID(), "uri")
+			steps = append(steps, Upload{
+				Channel: channel.Name, Dir: dir, Digest: channel.Digest, To: channel.URI, KMSKey: r.Target.KMSKey,
+			})
 		}
-		inputs = append(inputs, input)
 	}
 	return slices.Concat(steps, Plan{r.train(inputs)}, r.measuring())
 }
@@ -99,10 +99,15 @@ func (r Release) measuring() Plan {
 	}, save}
 }
 
+// image is the pushed image, by digest.
+func (r Release) image() Value {
+	return Join(Text(r.repository()+"@"), After("package", "digest"))
+}
+
 func (r Release) train(inputs []Input) Train {
 	t := r.Model.Train
 	return Train{
-		Job: r.job(), Image: After("push", "image"), Role: r.Target.ExecutionRole,
+		Job: r.job(), Image: r.image(), Role: r.Target.ExecutionRole,
 		Instance: t.Instance, Count: t.Count, VolumeGB: t.VolumeGB, Spot: t.Spot,
 		MaxRuntime: time.Duration(t.MaxRuntime), Hyperparameters: t.Hyperparameters,
 		Environment: r.selfKnowledge(t.Environment), Inputs: inputs,
@@ -132,11 +137,9 @@ func Deploying(r Release) Plan {
 	if r.World.Healthy && r.World.Config == r.config() && r.Record.Endpoint != nil {
 		return Plan{keep("deploy", "%s serves this release already", r.endpoint())}
 	}
-	image := After("push", "image")
-	model := After("train", "model_data")
 	return Plan{
 		CreateModel{
-			Name: r.modelName(), Image: image, ModelData: model, Role: r.Target.ExecutionRole,
+			Name: r.modelName(), Image: r.image(), ModelData: After("train", "model_data"), Role: r.Target.ExecutionRole,
 			Environment: r.selfKnowledge(serve.Environment), VPC: r.Target.VPC,
 			Identity: r.Record.Identity, Tags: r.tags(),
 		},
@@ -155,7 +158,7 @@ func Asking(r Release) Plan {
 	if sample == nil {
 		return nil
 	}
-	file := strings.Join([]string{r.Root, r.Model.Path, sample.File}, "/")
+	file := path.Join(r.Root, r.Model.Path, sample.File)
 	return Plan{Smoke{Endpoint: r.endpoint(), File: file, ContentType: sample.ContentType}}
 }
 
@@ -165,9 +168,6 @@ func Known(r Release, p Plan) Plan {
 	known := Plan{}
 	if image := r.Record.Image; image != nil {
 		known = append(known, keep("package", "packaged by an earlier job").yields("digest", image.Digest))
-		if image.Repository != "" {
-			known = append(known, keep("push", "pushed by an earlier job").yields("image", image.Repository+"@"+image.Digest))
-		}
 	}
 	if t := r.Record.Training; t != nil {
 		known = append(known, keep("train", "trained by %s", t.Job).

@@ -53,12 +53,13 @@ func (v Value) Known() bool {
 	return true
 }
 
-// String is the text, or "(known after ID)" as long as a part of it is open.
+// String is the text; in place of what is still open stands "(known after ID)".
 func (v Value) String() string {
 	var text strings.Builder
 	for _, p := range v.parts {
 		if p.text == "" {
-			return fmt.Sprintf("(known after %s)", p.ref.Action)
+			fmt.Fprintf(&text, "(known after %s)", p.ref.Action)
+			continue
 		}
 		text.WriteString(p.text)
 	}
