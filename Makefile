@@ -60,7 +60,8 @@ fuzz: ## Fuzz every parser of untrusted input for FUZZTIME each (30s)
 
 .PHONY: bench
 bench: build $(UV) ## Measure towline against its peers in one run
-	go test -tags bench -count 1 -v ./bench/
+	go run ./bench/startup bin/towline
+	go run ./bench/memory bin/towline examples/breast-cancer
 
 .PHONY: lint
 lint: $(GOLANGCI_STAMP) $(VENV_STAMP) ## Lint Go and Python

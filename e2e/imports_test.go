@@ -22,7 +22,7 @@ const (
 	floorFakes          // fakes for tests
 	floorHall           // the one that talks to the user
 	floorMain           // the programs
-	floorTests          // tests, which may look at everything
+	floorTests          // e2e and bench, which may look at everything
 )
 
 // A room is one package of the house.
@@ -63,9 +63,6 @@ var rooms = map[string]room{
 	"cmd/docgen":          {floor: floorMain},
 	"cmd/towline":         {floor: floorMain},
 	"cmd/towline-trigger": {floor: floorMain},
-	"bench":               {floor: floorTests},
-	"bench/peer":          {floor: floorTests},
-	"e2e":                 {floor: floorTests},
 }
 
 // localFloors are the floors within the local cloud, by folder.
@@ -87,7 +84,7 @@ var localFloors = map[string]int{
 var homes = map[string][]string{
 	"github.com/Masterminds/semver":          {"pkg/release"},
 	"github.com/aws/":                        {"pkg/cloud", "pkg/airflow", "cmd/towline-trigger"},
-	"github.com/gofrs/flock":                 {"pkg/workspace", "pkg/bundle", "pkg/localcloud"},
+	"github.com/gofrs/flock":                 {"pkg/workspace", "pkg/gitlog", "pkg/bundle", "pkg/localcloud"},
 	"github.com/google/go-containerregistry": {"pkg/bundle", "pkg/localcloud"},
 	"github.com/google/renameio":             {"pkg/workspace", "pkg/bundle", "pkg/localcloud"},
 	"github.com/hashicorp/go-retryablehttp":  {"pkg/wire"},
