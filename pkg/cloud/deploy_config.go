@@ -45,7 +45,7 @@ func configInput(a plan.Deploy) *sagemaker.CreateEndpointConfigInput {
 		VariantName:          &a.Variant,
 		ModelName:            aws.String(a.Model.String()),
 		InstanceType:         types.ProductionVariantInstanceType(a.Instance),
-		InitialInstanceCount: aws.Int32(int32(max(a.Count, 1))), //nolint:gosec // the manifest limits it
+		InitialInstanceCount: aws.Int32(int32(max(a.Count, 1))),
 		InitialVariantWeight: aws.Float32(1),
 	}
 	if a.Startup > 0 {

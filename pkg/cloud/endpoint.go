@@ -135,7 +135,7 @@ func heaviest(variants []types.ProductionVariant) types.ProductionVariant {
 func (c *Cloud) describeConfig(ctx context.Context, name string) (*sagemaker.DescribeEndpointConfigOutput, error) {
 	found, err := c.sagemaker().DescribeEndpointConfig(ctx, &sagemaker.DescribeEndpointConfigInput{EndpointConfigName: &name})
 	if notFound(err) {
-		return nil, nil //nolint:nilnil // not there is an answer
+		return nil, nil
 	}
 	if err != nil {
 		return nil, call{"look at endpoint config " + name, "sagemaker:DescribeEndpointConfig"}.fault(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -15,27 +16,56 @@ import (
 	"gitlab.com/towline/towline/pkg/fault"
 )
 
-// Codes of AWS errors by what they mean. Services spell them differently.
-var (
-	deniedCodes = []string{
-		"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthFailure", "Forbidden", "NotAuthorized",
-		"UnauthorizedOperation", "OptInRequired", "InvalidIdentityToken",
-	}
-	credentialCodes = []string{
+// meaning is what codes of AWS errors say, and what a user can do about it.
+// Services spell the same thing differently.
+type meaning struct {
+	kind  fault.Kind
+	hint  string // {action} stands for the permission that the request needs
+	codes []string
+}
+
+var meanings = []meaning{
+	{fault.Denied, howToSignIn, []string{
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidSignatureException",
-		"SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-		"InvalidToken", "AuthorizationHeaderMalformed",
-	}
-	expiredCodes = []string{
+		"SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
+		"MissingAuthenticationTokenException", "InvalidToken", "InvalidIdentityToken", "InvalidIdentityTokenException",
+	}},
+	{fault.Denied, "sign in again, and check this machine's clock", []string{
 		"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired", "RequestTimeTooSkewed",
-	}
-	throttleCodes = []string{
+	}},
+	{fault.Denied, mayNot, []string{
+		"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthFailure", "Forbidden", "NotAuthorized",
+		"UnauthorizedOperation", "OptInRequired",
+	}},
+	{fault.Remote, "AWS limits these requests; run it again in a few minutes", []string{
 		"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
 		"TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException",
-	}
-	missingCodes = []string{
-		"NoSuchBucket", "NoSuchKey", "NotFound", "ResourceNotFound", "ResourceNotFoundException", "NotFoundException",
-	}
+	}},
+	{fault.Remote, "ask for a higher quota in Service Quotas, or choose another instance type", []string{
+		"ResourceLimitExceeded", "LimitExceededException",
+	}},
+	{fault.Remote, "this endpoint does not offer {action}", []string{"UnknownOperationException"}},
+	{fault.Missing, "create the environment's bucket, or correct it in towline.yaml", []string{"NoSuchBucket"}},
+	{fault.Missing, "check that it was not deleted, and the environment's region", missingCodes},
+	{fault.Conflict, "another job works on it; run it again when that one is done", []string{
+		"ResourceInUse", "ConflictException", "OperationAborted",
+	}},
+	{fault.Repository, "the bucket lies in another region: correct the environment's region or bucket", []string{
+		"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+	}},
+	{fault.Repository, "correct what towline.yaml says of it", []string{"ValidationException", "ValidationError"}},
+}
+
+var missingCodes = []string{
+	"NoSuchKey", "NotFound", "ResourceNotFound", "ResourceNotFoundException", "NotFoundException",
+}
+
+const (
+	howToSignIn = "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, " +
+		"or in GitLab an id_token with AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN"
+	mayNot   = "allow {action} to the role that runs towline"
+	tryAgain = "run it again; what is already done is found and kept"
+	freeDisk = "free some disk space, and run it again"
 )
 
 // call names a request to AWS for the error it may end in.
@@ -56,55 +86,60 @@ func (c call) fault(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s: %w", c.doing, context.Canceled)
 	}
+	if strings.Contains(err.Error(), "get credentials:") {
+		return c.unknown(err)
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return c.refused(err, api)
 	}
-	text := plain{innermost(err), err}
-	if strings.Contains(err.Error(), "get credentials:") || strings.Contains(err.Error(), "refresh cached credentials") {
-		return fault.Newf(fault.Denied, "%s: no AWS credentials: %w", c.doing, text).Hintf("%s", howToSignIn)
-	}
-	var network net.Error
-	if errors.As(err, &network) {
-		return fault.Newf(fault.Remote, "%s: %w", c.doing, text).
-			Hintf("check the network, the proxy and the environment's region; then run it again")
-	}
-	return fault.Newf(fault.Remote, "%s: %w", c.doing, text).Hintf("run it again; what is already done is found and kept")
+	return c.unreached(err)
 }
 
-const howToSignIn = "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, " +
-	"or in GitLab an id_token with AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN"
+// unknown is an error on the way to credentials: there are none, a role may
+// not be assumed, or the service that gives them is not reached.
+func (c call) unknown(err error) error {
+	var api smithy.APIError
+	var network net.Error
+	switch {
+	case errors.As(err, &api) && strings.Contains(err.Error(), "AssumeRole"):
+		return fault.Newf(fault.Denied, "%s: assume the role: %w", c.doing, plain{describe(api), err}).
+			Hintf("let the environment's role be assumed: sts:AssumeRole, and the role's trust policy")
+	case errors.As(err, &network) && !strings.Contains(err.Error(), "EC2 IMDS"):
+		return c.unreached(err)
+	}
+	return fault.Newf(fault.Denied, "%s: no AWS credentials: %w", c.doing, plain{innermost(err), err}).Hintf(howToSignIn)
+}
+
+// unreached is an error that no service answered.
+func (c call) unreached(err error) error {
+	hint := tryAgain
+	if network := (net.Error)(nil); errors.As(err, &network) {
+		hint = "check the network, the proxy and the environment's region; then run it again"
+	}
+	return fault.Newf(fault.Remote, "%s: %w", c.doing, plain{innermost(err), err}).Hintf("%s", hint)
+}
 
 // refused classifies an answer of the service itself.
 func (c call) refused(err error, api smithy.APIError) error {
-	code := api.ErrorCode()
-	text := plain{describe(api), err}
-	newf := func(kind fault.Kind) *fault.Error { return fault.Newf(kind, "%s: %w", c.doing, text) }
-	switch {
-	case slices.Contains(credentialCodes, code):
-		return newf(fault.Denied).Hintf("%s", howToSignIn)
-	case slices.Contains(expiredCodes, code):
-		return newf(fault.Denied).Hintf("sign in again, and check this machine's clock")
-	case slices.Contains(deniedCodes, code), statusOf(err) == 403:
-		return newf(fault.Denied).Hintf("allow %s to the role that runs towline", c.action)
-	case slices.Contains(throttleCodes, code):
-		return newf(fault.Remote).Hintf("AWS limits these requests; run it again in a few minutes")
-	case code == "ResourceLimitExceeded" || code == "LimitExceededException":
-		return newf(fault.Remote).Hintf("ask for a higher quota in Service Quotas, or choose another instance type")
-	case code == "NoSuchBucket":
-		return newf(fault.Missing).Hintf("create the environment's bucket, or correct it in towline.yaml")
-	case slices.Contains(missingCodes, code):
-		return newf(fault.Missing)
-	case code == "ResourceInUse" || code == "ConflictException" || code == "OperationAborted":
-		return newf(fault.Conflict).Hintf("another job works on it; run it again when that one is done")
-	case code == "PermanentRedirect" || code == "IllegalLocationConstraintException":
-		return newf(fault.Repository).Hintf("the bucket lies in another region: correct the environment's region or bucket")
-	case code == "ValidationException" || code == "ValidationError":
-		return newf(fault.Repository).Hintf("correct what towline.yaml says of it")
-	case code == "UnknownOperationException":
-		return newf(fault.Remote).Hintf("this endpoint does not offer %s", c.action)
+	kind, hint := meaningOf(err, api)
+	return fault.Newf(kind, "%s: %w", c.doing, plain{describe(api), err}).
+		Hintf("%s", strings.ReplaceAll(hint, "{action}", c.action))
+}
+
+func meaningOf(err error, api smithy.APIError) (fault.Kind, string) {
+	for _, m := range meanings {
+		if slices.Contains(m.codes, api.ErrorCode()) {
+			return m.kind, m.hint
+		}
 	}
-	return newf(fault.Remote).Hintf("run it again; what is already done is found and kept")
+	switch {
+	case statusOf(err) == http.StatusForbidden:
+		return fault.Denied, mayNot
+	case statusOf(err) == http.StatusInsufficientStorage:
+		return fault.Remote, freeDisk
+	}
+	return fault.Remote, tryAgain
 }
 
 // plain is an SDK error without the SDK's own words.
@@ -161,7 +196,7 @@ func notFound(err error) bool {
 	if !errors.As(err, &api) {
 		return false
 	}
-	if slices.Contains(missingCodes, api.ErrorCode()) {
+	if slices.Contains(missingCodes, api.ErrorCode()) || api.ErrorCode() == "NoSuchBucket" {
 		return true
 	}
 	message := strings.ToLower(api.ErrorMessage())

@@ -40,7 +40,7 @@ func (c *Cloud) Evaluate(ctx context.Context, a plan.Evaluate) (plan.Receipt, er
 	if err != nil {
 		return plan.Receipt{}, request.fault(err)
 	}
-	defer archive.Body.Close() //nolint:errcheck // read only
+	defer archive.Body.Close()
 
 	body, err := pick(archive.Body, a.File)
 	if known := (*fault.Error)(nil); errors.As(err, &known) {

@@ -82,7 +82,7 @@ func (c *Cloud) Smoke(ctx context.Context, a plan.Smoke) (plan.Receipt, error) {
 		return plan.Receipt{}, fault.Newf(fault.Missing, "read the sample request: %w", err).
 			Hintf("correct serve.sample in towline.yaml")
 	}
-	defer file.Close() //nolint:errcheck // read only
+	defer file.Close()
 	answer, err := c.Invoke(ctx, a.Endpoint, a.ContentType, "", file)
 	if err != nil {
 		return plan.Receipt{}, err

@@ -56,7 +56,7 @@ func modelInput(a plan.CreateModel) *sagemaker.CreateModelInput {
 func (c *Cloud) describeModel(ctx context.Context, name string) (*sagemaker.DescribeModelOutput, error) {
 	found, err := c.sagemaker().DescribeModel(ctx, &sagemaker.DescribeModelInput{ModelName: &name})
 	if notFound(err) {
-		return nil, nil //nolint:nilnil // not there is an answer
+		return nil, nil
 	}
 	if err != nil {
 		return nil, call{"look at model " + name, "sagemaker:DescribeModel"}.fault(err)

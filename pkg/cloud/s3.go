@@ -68,7 +68,7 @@ func (c *Cloud) LoadRecord(ctx context.Context, from string) ([]byte, bool, erro
 	if err != nil {
 		return nil, false, request.fault(err)
 	}
-	defer found.Body.Close() //nolint:errcheck // read only
+	defer found.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(found.Body, recordLimit+1))
 	if err != nil {
 		return nil, false, request.fault(err)

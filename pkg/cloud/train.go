@@ -75,7 +75,7 @@ func attemptName(base string, attempt int) string {
 func (c *Cloud) describeTraining(ctx context.Context, name string) (*sagemaker.DescribeTrainingJobOutput, error) {
 	state, err := c.sagemaker().DescribeTrainingJob(ctx, &sagemaker.DescribeTrainingJobInput{TrainingJobName: &name})
 	if notFound(err) {
-		return nil, nil //nolint:nilnil // not there is an answer
+		return nil, nil
 	}
 	if err != nil {
 		return nil, call{"look at training job " + name, "sagemaker:DescribeTrainingJob"}.fault(err)

@@ -113,7 +113,7 @@ func (c *Cloud) putFile(ctx context.Context, to address, f file, key string) err
 	if err != nil {
 		return fault.Newf(fault.Missing, "upload: %w", err).Hintf("make the file readable")
 	}
-	defer body.Close() //nolint:errcheck // read only
+	defer body.Close()
 	if f.size > partSize {
 		return c.putParts(ctx, to, body, f.size, key)
 	}
