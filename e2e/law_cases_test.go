@@ -67,6 +67,7 @@ func TestTheLawCatches(t *testing.T) {
 		{"an init function", "pkg/cli/a.go", `func init() {}`, "function init"},
 		{"a dot import", "pkg/cli/a.go", `import . "strings"`, "dot import"},
 		{"a file that is too long", "pkg/cli/a.go", strings.Repeat("\n", 500), "501 lines"},
+		{"a test that skips itself", "pkg/cli/a_test.go", `import "testing"; func TestA(t *testing.T) { t.Skip("no root") }`, "skips itself"},
 		{"a test that is too long", "pkg/cli/a_test.go", strings.Repeat("\n", 500), "501 lines"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -105,7 +105,7 @@ func localName(spec *ast.ImportSpec, imported string) string {
 
 // breaches lists what a file does against the law, as file:line: reason.
 func breaches(s source) []string {
-	found := size(s)
+	found := append(size(s), skips(s)...)
 	if s.test || roomOf(s.room).floor == floorTests {
 		return found
 	}
@@ -156,6 +156,19 @@ func size(s source) []string {
 		return []string{fmt.Sprintf("%s: %d lines, at most %d", s.name, s.lines, longestFile)}
 	}
 	return nil
+}
+
+// skips finds tests that leave themselves out: what is not run proves nothing.
+func skips(s source) []string {
+	var found []string
+	ast.Inspect(s.tree, func(node ast.Node) bool {
+		selector, ok := node.(*ast.SelectorExpr)
+		if s.test && ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, selector.Sel.Name) {
+			found = append(found, s.at(node, "a test that skips itself"))
+		}
+		return true
+	})
+	return found
 }
 
 func naming(s source) []string {
