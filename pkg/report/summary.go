@@ -221,9 +221,12 @@ func colorOf(state string) string {
 	return "33"
 }
 
-// fold breaks a text at spaces so that lines are at most so wide, save for
-// words that are longer by themselves.
+// fold breaks a text that is too wide at its spaces. Only words that are
+// longer by themselves stay wider. A text that fits stays as it is.
 func fold(text string, width int) []string {
+	if columns(text) <= width {
+		return []string{text}
+	}
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {
