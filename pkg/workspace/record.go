@@ -106,12 +106,12 @@ func (w *Workspace) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() //nolint:errcheck // nothing was written
+	defer root.Close()
 	file, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // nothing was written
+	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, record.MaxSize+1))
 }
 

@@ -38,7 +38,7 @@ func (w *Workspace) write(name string, body []byte) error {
 	if err != nil {
 		return diskFault(op, err)
 	}
-	defer root.Close() //nolint:errcheck // nothing is written through this handle itself
+	defer root.Close()
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return diskFault(op, err)
 	}
