@@ -113,7 +113,7 @@ func (p *Process) checked(ctx context.Context) (*bubblewrap, error) {
 			return nil, context.Cause(ctx)
 		}
 		if err != nil && p.sandbox == "bwrap" {
-			return nil, fault.Newf(fault.Missing, "run in a sandbox: %w", err).
+			return nil, fault.Newf(fault.Missing, "use a sandbox: %w", err).
 				Hintf("install bubblewrap, or run without it: sandbox none")
 		}
 		if err != nil {

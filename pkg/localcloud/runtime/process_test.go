@@ -1,1 +1,534 @@
 package runtime_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/localcloud/runtime"
+)
+
+// inEach runs a test once in each sandbox of this machine.
+func inEach(t *testing.T, test func(*testing.T, *runtime.Process)) {
+	for _, sandbox := range sandboxes() {
+		t.Run("sandbox "+sandbox, func(t *testing.T) {
+			test(t, newProcess(t, runtime.ProcessOptions{Sandbox: sandbox}))
+		})
+	}
+}
+
+func TestAProgramFindsItsImage(t *testing.T) {
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		optML := t.TempDir()
+		if err := os.WriteFile(optML+"/in", []byte("data"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		code, said := run(t, p, runtime.Spec{OptML: optML, Image: python(t, `
+import os, sys, helper, subprocess
+ml = os.environ.get("TOWLINE_OPT_ML", "/opt/ml")
+assert sys.version_info[:2] == (3, 11), sys.version
+assert helper.WHO == "the image"
+assert open("data.txt").read() == "of the program\n", os.getcwd()
+assert subprocess.check_output(["python", "-c", "import sys; print(sys.version_info[1])"]) == b"11\n"
+with open(ml + "/out", "w") as f: f.write(open(ml + "/in").read())
+print("to stdout"); print("to stderr", file=sys.stderr)
+sys.exit(3)
+`)})
+		if code != 3 || !strings.Contains(said, "to stdout\n") || !strings.Contains(said, "to stderr\n") {
+			t.Errorf("the program ended with %d and said %q", code, said)
+		}
+		if got, err := os.ReadFile(optML + "/out"); err != nil || string(got) != "data" {
+			t.Errorf("out holds %q, %v, want data", got, err)
+		}
+	})
+}
+
+func TestAProgramFindsNoPackagesOfTheHost(t *testing.T) {
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		code, said := run(t, p, runtime.Spec{Image: python(t, `
+import sys
+try:
+    import pip
+except ImportError:
+    sys.exit(0)
+sys.exit("found " + pip.__file__)
+`)})
+		if code != 0 {
+			t.Errorf("the program %s", said)
+		}
+	})
+}
+
+func TestVariables(t *testing.T) {
+	host := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=/home/someone", "LANG=C.UTF-8", "LC_TIME=C", "OMP_NUM_THREADS=2",
+		"AWS_SECRET_ACCESS_KEY=leak", "CI_JOB_TOKEN=leak", "SSH_AUTH_SOCK=leak", "HTTPS_PROXY=leak", "PYTHONSTARTUP=leak",
+	}
+	image := configured(t, v1.Config{Env: []string{"PATH=/opt/towline/bin", "PYTHONPATH=/opt/towline/lib", "FROM_IMAGE=image", "BOTH=image"}, WorkingDir: "/opt"},
+		layer(t, folder("opt/towline/lib"), file("opt/towline/bin/train", "#!/usr/bin/env python3.11\nimport json, os; print(json.dumps(dict(os.environ)))\n")))
+	for _, sandbox := range sandboxes() {
+		t.Run(sandbox, func(t *testing.T) {
+			p := newProcess(t, runtime.ProcessOptions{Sandbox: sandbox, Environ: host})
+			_, said := run(t, p, runtime.Spec{Image: image, Env: map[string]string{"BOTH": "service", "FROM_SERVICE": "service"}})
+			var got map[string]string
+			if err := json.Unmarshal([]byte(said), &got); err != nil {
+				t.Fatalf("the program said %q: %v", said, err)
+			}
+			if strings.Contains(said, "leak") {
+				t.Errorf("the program sees a credential: %s", said)
+			}
+			want := map[string]string{
+				"LANG": "C.UTF-8", "LC_TIME": "C", "OMP_NUM_THREADS": "2", "PYTHONDONTWRITEBYTECODE": "1",
+				"FROM_IMAGE": "image", "FROM_SERVICE": "service", "BOTH": "service",
+			}
+			root := ""
+			if sandbox == "bwrap" {
+				want["HOME"], want["TMPDIR"], want["TOWLINE_ROOT"], want["TOWLINE_OPT_ML"] = "/tmp", "/tmp", "", ""
+			} else {
+				root = got["TOWLINE_ROOT"]
+				want["HOME"] = "/home/someone"
+			}
+			want["PYTHONPATH"] = root + "/opt/towline/lib"
+			for name, value := range want {
+				if got[name] != value {
+					t.Errorf("%s = %q, want %q", name, got[name], value)
+				}
+			}
+			if first := filepath.SplitList(got["PATH"])[0]; first != root+"/opt/towline/bin" {
+				t.Errorf("PATH begins with %s, want %s", first, root+"/opt/towline/bin")
+			}
+		})
+	}
+}
+
+func TestPrograms(t *testing.T) {
+	say := func(shebang string) string { return shebang + "\nimport sys; print('ran', *sys.argv[1:])\n" }
+	files := layer(t,
+		file("opt/towline/bin/train", say("#!/usr/bin/env python3.11")),
+		file("opt/program/relative", say("#!/usr/bin/env -S python3.11 -u")),
+		file("opt/other/absolute", say("#!/usr/local/bin/python3.11")),
+		file("usr/local/bin/elsewhere", say("#!/usr/bin/env python3")),
+		file("opt/towline/bin/shell", "#!/bin/sh\necho ran $*\n"),
+		file("opt/towline/bin/plain", "no program"),
+		symlink("opt/towline/bin/link", "train"),
+		file("opt/program/script.py", "import sys; print('ran', *sys.argv[1:])"),
+	)
+	for _, tt := range []struct {
+		name       string
+		entrypoint []string
+		cmd        []string
+		args       []string
+		want       string
+	}{
+		{"a name on the image's PATH", nil, nil, []string{"train"}, "ran"},
+		{"arguments follow", nil, nil, []string{"train", "a", "b c"}, "ran a b c"},
+		{"an absolute path", nil, nil, []string{"/opt/other/absolute", "x"}, "ran x"},
+		{"a path from the working folder", nil, nil, []string{"./relative", "x"}, "ran x"},
+		{"a program that does not lie under /opt", nil, nil, []string{"elsewhere", "x"}, "ran x"},
+		{"a shell script", nil, nil, []string{"shell", "x"}, "ran x"},
+		{"a link within the image", nil, nil, []string{"link"}, "ran"},
+		{"the image's entrypoint comes first", []string{"/opt/other/absolute", "first"}, []string{"unused"}, []string{"train"}, "ran first train"},
+		{"the image's own command stands in for none", nil, []string{"shell", "by", "default"}, []string{}, "ran by default"},
+		{"an entrypoint that is Python itself", []string{"python", "script.py"}, nil, []string{"train"}, "ran train"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEach(t, func(t *testing.T, p *runtime.Process) {
+				image := configured(t, v1.Config{
+					Entrypoint: tt.entrypoint, Cmd: tt.cmd, WorkingDir: "/opt/program",
+					Env:    []string{"PATH=/opt/towline/bin:/usr/local/bin"},
+					Labels: map[string]string{"org.towline.python": "3.11"},
+				}, files)
+				code, said := run(t, p, runtime.Spec{Image: image, Args: tt.args})
+				if code != 0 || strings.TrimSpace(said) != tt.want {
+					t.Errorf("the program ended with %d and said %q, want %q", code, said, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestProgramsThatCannotRun(t *testing.T) {
+	files := layer(t,
+		file("opt/towline/bin/plain", "no program"),
+		file("opt/towline/bin/future", "#!/usr/bin/env python3.99\n"),
+		file("opt/towline/bin/labelled", "#!/usr/bin/env python3\n"),
+		file("opt/towline/bin/perlish", "#!/usr/bin/env no-such-interpreter\n"),
+		file("opt/towline/bin/nobody", "#!   \n"),
+		symlink("opt/towline/bin/out", "/bin/true"),
+	)
+	image := configured(t, v1.Config{Env: []string{"PATH=/opt/towline/bin"}, Labels: map[string]string{"org.towline.python": "3.98"}}, files)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want string
+		hint string
+	}{
+		{"no such program", []string{"train"}, "run train: the image has no program train", "package the model again; its image must have an executable train on its PATH"},
+		{"a file that is not executable", []string{"plain"}, "run plain: the image has no program plain", "package the model again; its image must have an executable plain on its PATH"},
+		{"a path that climbs out", []string{"/../../../../bin/true"}, "run /../../../../bin/true: the image has no program /../../../../bin/true", "package the model again; its image must have an executable /../../../../bin/true on its PATH"},
+		{"a link to a program of the host", []string{"out"}, "run out: the image has no program out", "package the model again; its image must have an executable out on its PATH"},
+		{"no Python of the shebang's version", []string{"future"}, "run future: no Python 3.99 on this machine", "install Python 3.99 or set image.python in towline.yaml"},
+		{"no Python of the label's version", []string{"labelled"}, "run labelled: no Python 3.98 on this machine", "install Python 3.98 or set image.python in towline.yaml"},
+		{"no such interpreter", []string{"perlish"}, "run perlish: no program no-such-interpreter on this machine, which the image's /opt/towline/bin/perlish needs", ""},
+		{"a shebang of nothing", []string{"nobody"}, "run nobody: read /opt/towline/bin/nobody of the image: its first line names no interpreter", ""},
+		{"nothing at all", nil, "run job: no program was named, and the image has none of its own", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newProcess(t, runtime.ProcessOptions{Sandbox: "none"})
+			_, err := p.Run(t.Context(), runtime.Spec{Name: "job", Image: image, Args: tt.args, OptML: t.TempDir()})
+			if err == nil || err.Error() != tt.want || fault.HintOf(err) != tt.hint || fault.KindOf(err) != fault.Missing {
+				t.Errorf("Run(%q) = %v (hint %q, kind %d)\nwant %s (hint %q, kind %d)", tt.args, err, fault.HintOf(err), fault.KindOf(err), tt.want, tt.hint, fault.Missing)
+			}
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	if _, err := runtime.NewProcess(runtime.ProcessOptions{Cache: t.TempDir(), Sandbox: "jail"}); fault.KindOf(err) != fault.Usage {
+		t.Errorf("NewProcess() with sandbox jail = %v, want a usage error", err)
+	}
+	blocked := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(blocked, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runtime.NewProcess(runtime.ProcessOptions{Cache: blocked}); fault.KindOf(err) != fault.Missing {
+		t.Errorf("NewProcess() with a file as cache = %v, want an error of kind missing", err)
+	}
+	p := newProcess(t, runtime.ProcessOptions{Sandbox: "none"})
+	_, err := p.Run(t.Context(), runtime.Spec{Name: "job", Image: python(t, ""), Args: []string{"train"}, OptML: "/no/such/folder"})
+	if want := "run train: no folder /no/such/folder to stand for /opt/ml"; err == nil || err.Error() != want {
+		t.Errorf("Run() = %v, want %s", err, want)
+	}
+}
+
+func TestAMachineWithoutBubblewrap(t *testing.T) {
+	broken := t.TempDir()
+	if err := os.WriteFile(broken+"/bwrap", []byte("#!/bin/sh\necho 'bwrap: no namespaces here' >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	image := imageOf(t, layer(t, script("echo ran")))
+	for name, path := range map[string]string{"none is installed": "/nowhere", "it cannot be used": broken} {
+		t.Run(name, func(t *testing.T) {
+			auto := newProcess(t, runtime.ProcessOptions{Environ: []string{"PATH=" + path}})
+			if code, said := run(t, auto, runtime.Spec{Image: image}); code != 0 || said != "ran\n" {
+				t.Errorf("the program ended with %d and said %q", code, said)
+			}
+			asked := newProcess(t, runtime.ProcessOptions{Environ: []string{"PATH=" + path}, Sandbox: "bwrap"})
+			_, err := asked.Run(t.Context(), runtime.Spec{Name: "job", Image: image, Args: []string{"train"}, OptML: t.TempDir()})
+			if fault.KindOf(err) != fault.Missing || !strings.HasPrefix(err.Error(), "run train: use a sandbox: ") {
+				t.Errorf("Run() = %v, want an error of kind missing", err)
+			}
+		})
+	}
+}
+
+func TestTheImageCannotBeChangedInTheSandbox(t *testing.T) {
+	for _, sandbox := range sandboxes() {
+		if sandbox == "none" {
+			continue // as root nothing holds a process back there
+		}
+		p := newProcess(t, runtime.ProcessOptions{Sandbox: sandbox})
+		code, said := run(t, p, runtime.Spec{Image: python(t, `
+import os
+for path in "/opt/program/data.txt", "/opt/program/new", "/opt/new", "/etc/towline-was-here", "/towline-was-here":
+    try:
+        open(path, "w").close()
+        print("could write", path)
+    except OSError:
+        pass
+for path in "/tmp/new", "/opt/ml/new", "/dev/shm/new":
+    open(path, "w").close()
+`)})
+		if code != 0 || said != "" {
+			t.Errorf("the program ended with %d and said %q", code, said)
+		}
+	}
+}
+
+func TestHowATaskEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script string
+		want   int
+	}{
+		{"well", "exit 0", 0},
+		{"with a code", "exit 77", 77},
+		{"by a signal", "kill -SEGV $$", 139},
+		{"while a child still runs", "sleep 60 & exit 4", 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEach(t, func(t *testing.T, p *runtime.Process) {
+				begun := time.Now()
+				if code, said := run(t, p, runtime.Spec{Image: imageOf(t, layer(t, script(tt.script)))}); code != tt.want {
+					t.Errorf("Wait() = %d, want %d; it said %q", code, tt.want, said)
+				}
+				if took := time.Since(begun); took > 8*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestStop(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		script string
+		grace  time.Duration
+		want   int
+		says   string
+	}{
+		{
+			"a program that heeds SIGTERM ends as it likes, and is told once",
+			"trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.05; done", 10 * time.Second, 5, "bye\n",
+		},
+		{
+			"one that does not care ends by the signal",
+			"echo ready; exec sleep 60", 10 * time.Second, 143, "",
+		},
+		{
+			"one that ignores it is killed, with its children",
+			"trap '' TERM; (trap '' TERM; sleep 60) & echo ready; while :; do sleep 0.05; done", 200 * time.Millisecond, 137, "",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEach(t, func(t *testing.T, p *runtime.Process) {
+				var log buffer
+				task := begin(t, p, runtime.Spec{Image: imageOf(t, layer(t, script(tt.script)))}, &log)
+				waitFor(t, "the program to be ready", func() bool { return strings.HasPrefix(log.String(), "ready\n") })
+				family := descendants(task.PID())
+				begun := time.Now()
+				task.Stop(tt.grace)
+				select {
+				case <-task.Done():
+				default:
+					t.Error("Stop() came back before the end")
+				}
+				if code, err := task.Wait(); code != tt.want || err != nil {
+					t.Errorf("Wait() = %d, %v, want %d", code, err, tt.want)
+				}
+				if got := strings.TrimPrefix(log.String(), "ready\n"); got != tt.says {
+					t.Errorf("the program said %q, want %q", got, tt.says)
+				}
+				if took := time.Since(begun); took > 8*time.Second {
+					t.Errorf("Stop() took %v", took)
+				}
+				task.Stop(time.Second) // nothing is left to stop
+				for _, pid := range family {
+					waitFor(t, "the end of a child", func() bool { return dead(pid) })
+				}
+			})
+		})
+	}
+}
+
+func TestStopRightAfterTheStart(t *testing.T) {
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		image := imageOf(t, layer(t, script("exec sleep 60")))
+		for range 5 {
+			task := begin(t, p, runtime.Spec{Image: image}, io.Discard)
+			begun := time.Now()
+			task.Stop(10 * time.Second)
+			if code, err := task.Wait(); code < 128 || err != nil {
+				t.Errorf("Wait() = %d, %v, want an end by a signal", code, err)
+			}
+			if took := time.Since(begun); took > 5*time.Second {
+				t.Errorf("Stop() took %v", took)
+			}
+		}
+	})
+}
+
+func TestAnInterruptedStart(t *testing.T) {
+	why := errors.New("the user pressed Ctrl-C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	p := newProcess(t, runtime.ProcessOptions{})
+	_, err := p.Run(ctx, runtime.Spec{Name: "job", Image: python(t, ""), Args: []string{"train"}, OptML: t.TempDir()})
+	if !errors.Is(err, why) {
+		t.Errorf("Run() = %v, want %v", err, why)
+	}
+}
+
+func TestALogThatCannotBeWritten(t *testing.T) {
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		task := begin(t, p, runtime.Spec{Image: imageOf(t, layer(t, script("echo one; echo two; exit 3")))}, full{})
+		if code, err := task.Wait(); code != 3 || err != nil {
+			t.Errorf("Wait() = %d, %v, want 3", code, err)
+		}
+	})
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAServerIsReached(t *testing.T) {
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := listener.Addr().String()
+		_ = listener.Close()
+		_, port, _ := strings.Cut(address, ":")
+		var log buffer
+		begin(t, p, runtime.Spec{
+			Env: map[string]string{"SAGEMAKER_BIND_TO_PORT": port},
+			Image: python(t, `
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+`)}, &log)
+		waitFor(t, "the server to answer", func() bool {
+			response, err := http.Get("http://" + address + "/ping")
+			if err != nil {
+				return false
+			}
+			return response.StatusCode == http.StatusOK && response.Body.Close() == nil
+		})
+	})
+}
+
+// TestTasksDieWithTheirCloud starts this test binary again as the cloud, which
+// is killed without a chance to clean up.
+func TestTasksDieWithTheirCloud(t *testing.T) {
+	if dir := os.Getenv("RUNTIME_TEST_CLOUD"); dir != "" {
+		p := newProcess(t, runtime.ProcessOptions{Cache: dir + "/cache", Sandbox: os.Getenv("RUNTIME_TEST_SANDBOX")})
+		task := begin(t, p, runtime.Spec{OptML: dir, Image: imageOf(t, layer(t, script(
+			`echo $$ > ${TOWLINE_OPT_ML:-/opt/ml}/ready; while :; do sleep 0.05; done`)))}, io.Discard)
+		if err := os.WriteFile(dir+"/group", []byte(strconv.Itoa(task.PID())), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		<-task.Done()
+		return
+	}
+	for _, sandbox := range sandboxes() {
+		t.Run(sandbox, func(t *testing.T) {
+			dir := t.TempDir()
+			cloud := exec.Command(os.Args[0], "-test.run=^TestTasksDieWithTheirCloud$")
+			cloud.Env = append(os.Environ(), "RUNTIME_TEST_CLOUD="+dir, "RUNTIME_TEST_SANDBOX="+sandbox)
+			if err := cloud.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var group int
+			waitFor(t, "the task to run", func() bool {
+				data, err := os.ReadFile(dir + "/group")
+				group, _ = strconv.Atoi(string(data))
+				_, ready := os.Stat(dir + "/ready")
+				return err == nil && group > 0 && ready == nil
+			})
+			family := descendants(group)
+			if sandbox == "bwrap" && len(family) < 3 {
+				t.Errorf("found the processes %v, want bubblewrap's two and the program", family)
+			}
+			_ = cloud.Process.Kill()
+			_ = cloud.Wait()
+			deadline := time.Now().Add(2 * time.Second)
+			for _, pid := range family {
+				for !dead(pid) {
+					if time.Now().After(deadline) {
+						t.Fatalf("process %d of %v outlived its cloud by two seconds", pid, family)
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+		})
+	}
+}
+
+// descendants are a process and all below it.
+func descendants(pid int) []int {
+	all := []int{pid}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, word := range strings.Fields(string(children)) {
+		child, _ := strconv.Atoi(word)
+		all = append(all, descendants(child)...)
+	}
+	return all
+}
+
+// dead says whether a process is gone, or a zombie that somebody else has to fetch.
+func dead(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return true
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for %s", what)
+		}
+	}
+}
+
+func TestPrune(t *testing.T) {
+	cache := t.TempDir()
+	p := newProcess(t, runtime.ProcessOptions{Cache: cache, Sandbox: "none"})
+	shared := layer(t, script("exit 0"), file("opt/shared", "x"))
+	var images []v1.Image
+	for i := range 3 {
+		images = append(images, imageOf(t, shared, layer(t, file("opt/program/own", strconv.Itoa(i)))))
+		run(t, p, runtime.Spec{Image: images[i]})
+		time.Sleep(10 * time.Millisecond) // the order of use is told by time
+	}
+	waiting := imageOf(t, layer(t, script("echo ready; exec sleep 60")))
+	var log buffer
+	task := begin(t, p, runtime.Spec{Image: waiting}, &log)
+	waitFor(t, "the task", func() bool { return log.String() == "ready\n" })
+	run(t, p, runtime.Spec{Image: images[0]}) // used again
+	if err := os.Mkdir(cache+"/tmp/left-by-a-crash", 0o500); err != nil {
+		t.Fatal(err)
+	}
+
+	count := func(kind string) int {
+		entries, err := os.ReadDir(filepath.Join(cache, kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	if err := p.Prune(1); err != nil {
+		t.Errorf("Prune(1) = %v", err)
+	}
+	// The image that was used last and the one that a task uses stay.
+	if roots, layers, tmp := count("roots"), count("layers"), count("tmp"); roots != 2 || layers != 3 || tmp != 0 {
+		t.Errorf("Prune(1) left %d roots, %d layers and %d temporary folders, want 2, 3 and 0", roots, layers, tmp)
+	}
+	id, err := images[0].ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(cache, "roots", id.Hex)); err != nil {
+		t.Errorf("the image that was used last is gone: %v", err)
+	}
+	task.Stop(time.Second)
+	if err := p.Prune(0); err != nil {
+		t.Errorf("Prune(0) = %v", err)
+	}
+	if roots, layers := count("roots"), count("layers"); roots != 0 || layers != 0 {
+		t.Errorf("Prune(0) left %d roots and %d layers, want none", roots, layers)
+	}
+	run(t, p, runtime.Spec{Image: images[1]}) // what is gone is made again
+}
