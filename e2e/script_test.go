@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
-	"io/fs"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -43,9 +46,29 @@ func TestScripts(t *testing.T) {
 			return os.CopyFS(filepath.Join(env.WorkDir, "tiny"), os.DirFS(tiny))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code,
+			"code":        code,
+			"listen":      listen,
+			"waitprocess": waitProcess,
+			"noprocess":   noProcess,
 		},
 	})
 }
 
-var _ fs.FS
+// code runs a program and wants exactly this exit code: code N PROGRAM ARGS…
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N PROGRAM [ARGS]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"gitlab.com/towline/towline/pkg/ci"
+	"gitlab.com/towline/towline/pkg/fault"
+)
+
+// app is what every command is given: the streams, the environment and the
+// global flags.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+	version        string
+	now            func() time.Time
+
+	dir     string // -C
+	model   string
+	target  string
+	env     string
+	output  string
+	verbose bool
+}
+
+func newApp(p Process) *app {
+	return &app{
+		stdin: p.Stdin, stdout: p.Stdout, stderr: p.Stderr,
+		environ: p.Environ, version: p.Version, now: time.Now,
+	}
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "towline",
+		Short: "Tow a model from its repository to production",
+		Long: "Towline tows a model from its repository to production on GitLab and AWS:\n" +
+			"it checks, versions, packages, trains, judges and deploys it. Without an\n" +
+			"account it does all of that on this machine, in an embedded local cloud.",
+		Example: "  towline init my-model && cd my-model && towline run\n" +
+			"  towline run --dry-run --target aws --env prod",
+		Version:       a.version,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetVersionTemplate("towline {{.Version}}\n")
+	root.SetFlagErrorFunc(usageError)
+	a.addGlobals(root)
+	root.AddCommand(
+		newInit(a), newRun(a), newVersion(a), newPackage(a), newPush(a), newTrain(a),
+		newGate(a), newDeploy(a), newInvoke(a), newStatus(a), newLocal(a),
+	)
+	wrapArgs(root)
+	return root
+}
+
+func (a *app) addGlobals(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.dir, "directory", "C", ".", "folder of the model repository")
+	flags.StringVar(&a.model, "model", "", "name of one model, if the repository has several (TOWLINE_MODEL)")
+	flags.StringVar(&a.target, "target", "", "local or aws; local on a laptop, no default in a GitLab job (TOWLINE_TARGET)")
+	flags.StringVar(&a.env, "env", "", "environment of the manifest, for the target aws (TOWLINE_ENV)")
+	flags.StringVar(&a.output, "output", "text", "text or json")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell more of what is done")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.settle() }
+}
+
+// settle applies the variables behind the flags, and checks what can be checked.
+func (a *app) settle() error {
+	for _, setting := range []struct {
+		value    *string
+		variable string
+	}{{&a.model, "TOWLINE_MODEL"}, {&a.target, "TOWLINE_TARGET"}, {&a.env, "TOWLINE_ENV"}} {
+		if *setting.value == "" {
+			*setting.value = a.getenv(setting.variable)
+		}
+	}
+	if a.output != "text" && a.output != "json" {
+		return fault.Newf(fault.Usage, "--output %s: wanted text or json", a.output)
+	}
+	if a.target != "" && a.target != "local" && a.target != "aws" {
+		return fault.Newf(fault.Usage, "--target %s: wanted local or aws", a.target)
+	}
+	return nil
+}
+
+// usageError turns a wrong flag into exit code 2.
+func usageError(cmd *cobra.Command, err error) error {
+	return fault.Newf(fault.Usage, "%w", err).Hintf("see: %s --help", cmd.CommandPath())
+}
+
+// wrapArgs turns wrong arguments into exit code 2, for a command and all below it.
+func wrapArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError(cmd, err)
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		wrapArgs(sub)
+	}
+}
+
+// getenv reads the environment that the process was given; the last of equal names counts.
+func (a *app) getenv(name string) string {
+	for i := len(a.environ) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(a.environ[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// job is the GitLab job we run in, if we do.
+func (a *app) job() (ci.Job, bool) { return ci.FromEnv(a.getenv) }
+
+// root is the absolute folder of the model repository.
+func (a *app) root() (string, error) {
+	root, err := filepath.Abs(a.dir)
+	if err != nil {
+		return "", fault.Newf(fault.Usage, "-C %s: %w", a.dir, err)
+	}
+	info, err := os.Stat(root)
+	if err != nil || !info.IsDir() {
+		return "", fault.Newf(fault.Missing, "-C %s: no such folder", a.dir)
+	}
+	return filepath.EvalSymlinks(root)
+}
+
+// cache is the folder for what is kept across repositories.
+func (a *app) cache() (string, error) {
+	if dir := a.getenv("TOWLINE_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := a.getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "towline"), nil
+	}
+	if home := a.getenv("HOME"); home != "" {
+		return filepath.Join(home, ".cache", "towline"), nil
+	}
+	return "", fault.Newf(fault.Usage, "find a cache folder: neither TOWLINE_CACHE nor HOME is set").
+		Hintf("set TOWLINE_CACHE to a folder that is kept between runs")
+}
+
+// color says whether stdout is a terminal whose user has nothing against colours.
+func (a *app) color() bool {
+	file, ok := a.stdout.(*os.File)
+	return ok && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}
+
+// terminal says whether stderr is one, so that progress may be redrawn.
+func (a *app) terminal() bool {
+	file, ok := a.stderr.(*os.File)
+	return ok && a.getenv("CI") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}
+
+// log is the logger handed to rooms: silent unless asked for.
+func (a *app) log() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+
+	"gitlab.com/towline/towline/pkg/bundle"
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/manifest"
+	"gitlab.com/towline/towline/pkg/plan"
+	"gitlab.com/towline/towline/pkg/record"
+	"gitlab.com/towline/towline/pkg/release"
+)
+
+// draft reads what a release of the model would be: its version, its identity
+// and its data. Nothing is asked of the target but, where pin is given, the
+// digest of the base image.
+func (a *app) draft(ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner) (plan.Release, error) {
+	return a.draftAs(ctx, repo, d, model, pin, release.Options{})
+}
+
+// draftAs is draft with a say in the version.
+func (a *app) draftAs(
+	ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner, o release.Options,
+) (plan.Release, error) {
+	base, err := d.base(model.Image)
+	if err != nil {
+		return plan.Release{}, err
+	}
+	platform := d.platform(model.Image)
+	if pin != nil {
+		if base, err = pin(ctx, base, platform); err != nil {
+			return plan.Release{}, err
+		}
+	}
+	r := plan.Release{
+		Target: d.planTarget(base, platform), Model: model, Root: repo.root,
+		Layout: repo.workspace.Image(repo.manifest, model.Name), Folders: map[string]string{},
+	}
+	r.Record = record.Record{Schema: record.Schema, Project: repo.manifest.Project, Model: model.Name}
+	if r.Record.Data, err = readData(repo, d, model, &r); err != nil {
+		return plan.Release{}, err
+	}
+	if r.Record.Identity, err = readIdentity(repo, r); err != nil {
+		return plan.Release{}, err
+	}
+	v, err := a.readVersion(ctx, repo, model, o)
+	if err != nil {
+		return plan.Release{}, err
+	}
+	r.Record.Source, r.Created = v.source, v.committed
+	r.Record.Version = v.named(r.Record.Identity)
+	return r, nil
+}
+
+// pinner finds the digest behind the name of a base image.
+type pinner func(ctx context.Context, base, platform string) (string, error)
+
+// readData digests the local channels, and finds where they belong in S3.
+func readData(repo repository, d destination, model manifest.Model, r *plan.Release) ([]record.Channel, error) {
+	folders := dataFolders(model)
+	test := testChannels(model)
+	var channels []record.Channel
+	for name, source := range model.Train.Channels {
+		channel := record.Channel{Name: name, URI: source, Test: slices.Contains(test, name)}
+		if folder, local := folders[name]; local {
+			dir := filepath.Join(repo.root, filepath.FromSlash(folder))
+			digest, files, _, err := bundle.DataDigest(dir)
+			if err != nil {
+				return nil, err
+			}
+			if files == 0 {
+				return nil, fault.Newf(fault.Missing, "channel %s of %s: %s holds no files", name, model.Name, folder).
+					Hintf("put the data there, or change train.channels in %s", manifest.File)
+			}
+			channel.Digest = digest
+			channel.URI = plan.DataURI(d.Bucket, repo.manifest.Project, model.Name, name, digest)
+			r.Folders[name] = dir
+			r.Exclude = append(r.Exclude, folder)
+		}
+		channels = append(channels, channel)
+	}
+	slices.SortFunc(channels, func(a, b record.Channel) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(r.Exclude)
+	return channels, nil
+}
+
+// readIdentity hashes all that could change the model.
+func readIdentity(repo repository, r plan.Release) (string, error) {
+	tree := bundle.Tree{Root: repo.root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude}
+	files, err := bundle.Files(tree)
+	if err != nil {
+		return "", err
+	}
+	inputs := release.Inputs{
+		Base: r.Target.Base, Platform: r.Target.Platform, Python: r.Model.Image.Python, Layout: bundle.LayoutVersion,
+		Train: r.Model.Train.Command, Hyperparameters: r.Model.Train.Hyperparameters, TrainEnv: r.Model.Train.Environment,
+		Data: map[string]string{},
+	}
+	if r.Model.Serve != nil {
+		inputs.Serve = r.Model.Serve.Command
+	}
+	for _, f := range files {
+		digest, err := f.Digest()
+		if err != nil {
+			return "", err
+		}
+		inputs.Code = append(inputs.Code, release.File{Path: f.Path, Exec: f.Mode&0o111 != 0, SHA256: digest})
+	}
+	for _, c := range r.Record.Data {
+		inputs.Data[c.Name] = c.Digest
+		if c.Digest == "" {
+			inputs.Data[c.Name] = c.URI
+		}
+	}
+	return release.Identity(inputs), nil
+}

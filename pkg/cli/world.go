@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"gitlab.com/towline/towline/pkg/bundle"
+	"gitlab.com/towline/towline/pkg/cloud"
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/localcloud"
+	"gitlab.com/towline/towline/pkg/localcloud/runtime"
+	"gitlab.com/towline/towline/pkg/secret"
+	"gitlab.com/towline/towline/pkg/workspace"
+)
+
+// world is the target that a command talks to.
+type world struct {
+	cloud   *cloud.Cloud
+	bundler *bundle.Bundler
+	started bool // a local cloud lives in this process, and ends with it
+	close   func()
+}
+
+// connect reaches the target: AWS, the local cloud that runs already, or one
+// that is started in this process and stopped by close.
+func (a *app) connect(ctx context.Context, d destination, ws *workspace.Workspace, t *teller) (*world, error) {
+	if !d.local {
+		return a.connectAWS(ctx, d, t)
+	}
+	if running, ok := localcloud.Find(ws.Local()); ok {
+		t.detail("joined the local cloud at %s", running.URL)
+		return a.connectLocal(ctx, running.URL, t, func() {})
+	}
+	lc, err := a.startLocal(ctx, ws, "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	stop := func() { closeLocal(ctx, lc) }
+	w, err := a.connectLocal(ctx, lc.URL(), t, stop)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	w.started = true
+	return w, nil
+}
+
+// closeLocal stops a local cloud, also after the command was interrupted.
+func closeLocal(ctx context.Context, lc *localcloud.Cloud) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	_ = lc.Close(ctx)
+}
+
+// startLocal starts the embedded cloud in this process.
+func (a *app) startLocal(ctx context.Context, ws *workspace.Workspace, listen string) (*localcloud.Cloud, error) {
+	cache, err := a.cache()
+	if err != nil {
+		return nil, err
+	}
+	processes, err := runtime.NewProcess(runtime.ProcessOptions{
+		Cache: cache, Environ: a.environ, Sandbox: a.sandbox(), Log: a.log(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return localcloud.Start(context.WithoutCancel(ctx), localcloud.Options{
+		Dir: ws.Local(), Listen: listen, Runtime: processes, Log: a.log(), Now: a.now, Version: a.version,
+	})
+}
+
+// sandbox is how the local cloud keeps a model's code apart: auto, bwrap or none.
+func (a *app) sandbox() string {
+	if s := a.getenv("TOWLINE_SANDBOX"); s != "" {
+		return s
+	}
+	return "auto"
+}
+
+func (a *app) connectLocal(ctx context.Context, address string, t *teller, stop func()) (*world, error) {
+	c, err := cloud.New(ctx, cloud.Config{
+		Region: localcloud.Region, Endpoint: address,
+		AccessKey: "towline", Secret: secret.New("local"),
+		Log: t.line, Poll: 100 * time.Millisecond, Now: a.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fault.Newf(fault.Bug, "address of the local cloud: %w", err)
+	}
+	b, err := a.newBundler(t, map[string]string{localcloud.Registry: u.Host}, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &world{cloud: c, bundler: b, close: stop}, nil
+}
+
+func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world, error) {
+	c, err := cloud.New(ctx, cloud.Config{
+		Region: d.Region, S3Endpoint: d.Endpoint, Role: d.Role, Session: a.sessionName(),
+		Log: t.line, Now: a.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	b, err := a.newBundler(t, nil, registryLogin(c))
+	if err != nil {
+		return nil, err
+	}
+	return &world{cloud: c, bundler: b, close: func() {}}, nil
+}
+
+// sessionName is what the assumed role's session is called in AWS's logs.
+func (a *app) sessionName() string {
+	if job, ok := a.job(); ok {
+		return "gl-" + job.ProjectID + "-" + job.ID
+	}
+	return "towline"
+}
+
+func (a *app) newBundler(t *teller, dial map[string]string, login credentials) (*bundle.Bundler, error) {
+	cache, err := a.cache()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.New(bundle.Options{
+		Cache: cache, Environ: a.environ, Dial: dial, Credentials: login,
+		Log: t.detailLine, Progress: t.progress,
+	}), nil
+}
+
+// credentials give a fresh login for a registry.
+type credentials = func(ctx context.Context, host string) (bundle.Login, error)
+
+// registryLogin asks AWS for logins of its own registries; for others it
+// leaves the question open.
+func registryLogin(c *cloud.Cloud) credentials {
+	return func(ctx context.Context, host string) (bundle.Login, error) {
+		if !cloud.IsECR(host) {
+			return bundle.Login{}, nil
+		}
+		user, password, err := c.RegistryToken(ctx, host)
+		return bundle.Login{User: user, Password: password}, err
+	}
+}
