@@ -1,0 +1,71 @@
+package localcloud
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"gitlab.com/towline/towline/pkg/localcloud/logs"
+	"gitlab.com/towline/towline/pkg/localcloud/protocol"
+	"gitlab.com/towline/towline/pkg/localcloud/registry"
+	"gitlab.com/towline/towline/pkg/localcloud/sagemaker"
+	"gitlab.com/towline/towline/pkg/localcloud/sts"
+)
+
+const healthPath = "/_towline/health"
+
+// mux hands each request to its service. Requests that came by a name another
+// site could have given to this machine, or from a page of another site, are refused.
+func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler {
+	services := map[string]http.Handler{
+		protocol.S3:        c.objects.Handler(),
+		protocol.Registry:  images,
+		protocol.STS:       sts.Handler(Account),
+		protocol.Logs:      streams.Handler(),
+		protocol.SageMaker: c.sagemaker.Handler(),
+		protocol.Runtime:   c.sagemaker.Runtime(),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !protocol.Local(r, Registry):
+			protocol.WriteError(w, &protocol.Error{Status: http.StatusForbidden, Code: "AccessDeniedException", Message: "The local cloud answers this machine only, by a loopback address or localhost."})
+			return
+		case r.URL.Path == healthPath:
+			protocol.WriteJSON(w, http.StatusOK, health{PID: os.Getpid(), Dir: c.dir})
+			return
+		}
+		service := protocol.Service(r)
+		c.log.Debug("request", "service", service, "method", r.Method, "path", r.URL.Path, "target", r.Header.Get("X-Amz-Target"))
+		if handler := services[service]; handler != nil {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		protocol.WriteError(w, protocol.UnknownOperation(service, ""))
+	})
+}
+
+// loopback says whether a host to listen on is of this machine alone.
+func loopback(host string) bool { return protocol.Loopback(host) }
+
+// resolver finds images by references to this cloud's own registry.
+type resolver struct{ images *registry.Registry }
+
+func (r resolver) image(text string) (v1.Image, error) {
+	ref, err := name.ParseReference(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", sagemaker.ErrNoImage, err)
+	}
+	host := protocol.Hostname(ref.Context().RegistryStr())
+	if host != Registry && !protocol.Loopback(host) {
+		return nil, fmt.Errorf("%w: the local cloud pulls from its own registry %s only, not from %s", sagemaker.ErrNoImage, Registry, host)
+	}
+	image, err := r.images.Image(ref)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", sagemaker.ErrNoImage, strings.TrimSpace(err.Error()))
+	}
+	return image, nil
+}
