@@ -70,7 +70,12 @@ func generate(root string) ([]page, error) {
 	if err != nil {
 		return nil, err
 	}
+	commands, err := cliPage()
+	if err != nil {
+		return nil, err
+	}
 	return []page{
+		{"docs/reference/cli.md", commands},
 		{"pkg/manifest/" + manifest.SchemaFile, text},
 		{"docs/reference/manifest.md", manifestPage(schema)},
 		{"docs/reference/exit-codes.md", exitCodes()},
