@@ -16,10 +16,11 @@ import (
 // git is the git command in one repository, with all that could change its
 // answers held still.
 type git struct {
-	dir    string
-	env    []string
-	config []string // NAME=value, each given with -c
-	extra  []*os.File
+	dir     string
+	env     []string
+	userEnv []string   // env with the user's and the system's configuration
+	config  []string   // NAME=value, each given with -c
+	files   []*os.File // inherited
 }
 
 // handedOn are the variables of this process that git may see. Tokens, traces
@@ -40,34 +41,35 @@ var fixed = []string{
 	"GIT_NO_REPLACE_OBJECTS=1", "GIT_GRAFT_FILE=" + os.DevNull, "GIT_PAGER=cat",
 }
 
-// userConfig are the variables by which a user configures git for one process.
-var userConfig = []string{"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
-
 // newGit is git for reading: it does not see the user's or the system's configuration.
 func newGit(dir, root string, environ []string) git {
-	g := git{dir: dir, env: append(only(environ, handedOn), fixed...)}
-	g.config = []string{"log.showSignature=false", "core.quotePath=false", "core.fsmonitor=false", "safe.directory=" + root}
-	for _, name := range userConfig {
-		if value, ok := lookup(environ, name); ok {
-			g.env = append(g.env, "TOWLINE_USER_"+name+"="+value)
+	env := append(only(environ, handedOn), fixed...)
+	return git{
+		dir:     dir,
+		env:     append(slices.Clone(env), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull),
+		userEnv: append(env, ofUser(environ)...),
+		config:  []string{"log.showSignature=false", "core.quotePath=false", "core.fsmonitor=false", "safe.directory=" + root},
+	}
+}
+
+// ofUser are the variables by which a user configures git for one process.
+func ofUser(environ []string) []string {
+	var kept []string
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		switch {
+		case name == "GIT_CONFIG_GLOBAL", name == "GIT_CONFIG_SYSTEM", name == "GIT_CONFIG_NOSYSTEM", name == "GIT_CONFIG_COUNT",
+			strings.HasPrefix(name, "GIT_CONFIG_KEY_"), strings.HasPrefix(name, "GIT_CONFIG_VALUE_"):
+			kept = append(kept, entry)
 		}
 	}
-	g.env = append(g.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull)
-	return g
+	return kept
 }
 
 // withUserConfig is the same git with the user's and the system's
 // configuration: for the network, where it names proxies and credential helpers.
 func (g git) withUserConfig() git {
-	var env []string
-	for _, entry := range g.env {
-		name, _, _ := strings.Cut(entry, "=")
-		if slices.Contains(userConfig, name) {
-			continue
-		}
-		env = append(env, strings.TrimPrefix(entry, "TOWLINE_USER_"))
-	}
-	g.env = env
+	g.env = g.userEnv
 	return g
 }
 
@@ -88,7 +90,7 @@ func (g git) pipe(ctx context.Context, stdin io.Reader, args ...string) ([]byte,
 	for _, setting := range g.config {
 		all = append(all, "-c", setting)
 	}
-	return proc.Command{Name: "git", Args: append(all, args...), Dir: g.dir, Env: g.env, Stdin: stdin}.Output(ctx)
+	return proc.Command{Name: "git", Args: append(all, args...), Dir: g.dir, Env: g.env, Stdin: stdin, Files: g.files}.Output(ctx)
 }
 
 // only keeps the named variables of an environment.

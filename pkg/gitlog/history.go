@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/release"
 )
 
@@ -21,13 +20,37 @@ func (r *Repo) History(ctx context.Context, c release.Component) (release.Histor
 // HistoryAt is History at another commit, given by its full hash.
 func (r *Repo) HistoryAt(ctx context.Context, c release.Component, head string) (release.History, error) {
 	c = r.rooted(c)
-	source, exact, err := r.source(ctx, c, head)
-	if err != nil {
-		return release.History{}, err
+	if !r.shallow {
+		h, complete, err := r.own(ctx, c, head)
+		if err != nil || complete {
+			return h, err
+		}
 	}
-	h, err := source.history(ctx, c, head)
-	h.Exact = exact
+	h, err := r.fetched(ctx, c, head)
+	if err != nil && r.o.AllowShallow && ctx.Err() == nil {
+		r.o.Log.Warn("the history is incomplete", "because", err)
+		h, err = reader{r.git}.history(ctx, c, head)
+		h.Exact = false
+	}
 	return h, err
+}
+
+// own is the history as the checkout itself knows it, if that is complete: not
+// cut off, and not set up to be fetched without tags.
+func (r *Repo) own(ctx context.Context, c release.Component, head string) (h release.History, complete bool, err error) {
+	var from remote
+	err = together(
+		func() (err error) {
+			h, err = reader{r.git}.history(ctx, c, head)
+			return err
+		},
+		func() (err error) {
+			from, err = r.remote(ctx)
+			return err
+		},
+	)
+	h.Exact = true
+	return h, !from.noTags, err
 }
 
 // rooted is the component with paths relative to the top of the work tree.
@@ -55,11 +78,19 @@ func (r reader) history(ctx context.Context, c release.Component, head string) (
 	if err != nil {
 		return release.History{}, err
 	}
-	base, err := r.places(ctx, c, tags, head)
-	if err != nil {
-		return release.History{}, err
+	stable := c.StableTags(tags)
+	base := ""
+	if len(stable) > 0 {
+		base = stable[0].Commit // most often it is
 	}
-	commits, err := r.commits(ctx, c, head, base)
+	commits, ok, err := r.since(ctx, c, head, base)
+	if err == nil && !ok {
+		base, err = r.places(ctx, tags, stable, head)
+		if err == nil {
+			commits, _, err = r.since(ctx, c, head, base)
+		}
+	}
+	place(tags, head, base)
 	return release.History{Head: head, Tags: tags, Commits: commits}, err
 }
 
@@ -108,88 +139,69 @@ func (r reader) peel(ctx context.Context, tag string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// places finds out where the tags stand, as far as it matters: those after the
-// base, and those on the commit itself. It returns the base's commit, or "".
-func (r reader) places(ctx context.Context, c release.Component, tags []release.Tag, head string) (string, error) {
+// place writes down where the tags of the base and of the commit itself stand.
+func place(tags []release.Tag, head, base string) {
 	for i := range tags {
-		if tags[i].Commit == head {
+		switch tags[i].Commit {
+		case head:
 			tags[i].Place = release.Here
+		case base:
+			tags[i].Place = release.Ancestor
 		}
 	}
-	stable := c.StableTags(tags)
-	if len(stable) == 0 {
-		return "", nil
-	}
-	if stable[0].Place == release.Here {
-		return head, nil
-	}
-	ancestor, err := r.isAncestor(ctx, stable[0].Commit, head)
-	if err != nil {
-		return "", err
-	}
-	if ancestor {
-		place(tags, stable[:1], release.Ancestor)
-		return stable[0].Commit, nil
-	}
-	return r.placesOnBranches(ctx, c, tags, head)
 }
 
-// placesOnBranches is places where the highest version is on another branch,
-// or on a later commit.
-func (r reader) placesOnBranches(ctx context.Context, c release.Component, tags []release.Tag, head string) (string, error) {
-	pattern := "refs/tags/" + globLiteral(c.Prefix) + "*"
-	for _, ask := range []struct {
-		option string
-		place  release.Place
-	}{{"--merged=", release.Ancestor}, {"--contains=", release.Descendant}} {
-		out, err := r.git.output(ctx, "for-each-ref", "--format=%(refname)", ask.option+head, pattern)
-		if err != nil {
-			return "", readFault("read tags", err)
-		}
-		var named []release.Tag
-		for name := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
-			named = append(named, release.Tag{Name: strings.TrimPrefix(name, "refs/tags/")})
-		}
-		place(tags, named, ask.place)
+// places finds out where the stable tags stand, where the highest of them is
+// not in the history of head. It returns the commit of the highest that is, or "".
+func (r reader) places(ctx context.Context, tags, stable []release.Tag, head string) (string, error) {
+	tips := []string{head}
+	for _, tag := range stable {
+		tips = append(tips, tag.Commit)
 	}
-	for _, tag := range c.StableTags(tags) {
-		if tag.Place == release.Here || tag.Place == release.Ancestor {
+	out, err := r.git.pipe(ctx, strings.NewReader(strings.Join(tips, "\n")+"\n"), "rev-list", "--topo-order", "--parents", "--stdin")
+	if err != nil {
+		return "", missingHistory("read how commits follow each other", err)
+	}
+	ancestors, descendants := family(string(out), head)
+	for i, tag := range tags {
+		switch {
+		case ancestors[tag.Commit]:
+			tags[i].Place = release.Ancestor
+		case descendants[tag.Commit]:
+			tags[i].Place = release.Descendant
+		}
+	}
+	for _, tag := range stable {
+		if ancestors[tag.Commit] {
 			return tag.Commit, nil
 		}
 	}
 	return "", nil
 }
 
-// place writes down where the named tags stand, unless it is on the commit itself.
-func place(tags, named []release.Tag, p release.Place) {
-	names := map[string]bool{}
-	for _, tag := range named {
-		names[tag.Name] = true
-	}
-	for i := range tags {
-		if names[tags[i].Name] && tags[i].Place != release.Here {
-			tags[i].Place = p
+// family reads lines of a commit and its parents, children first, and tells
+// which commits head builds on, and which build on head. Head is in both.
+func family(graph, head string) (ancestors, descendants map[string]bool) {
+	ancestors, descendants = map[string]bool{head: true}, map[string]bool{head: true}
+	var commits [][]string
+	for line := range strings.Lines(graph) {
+		commit := strings.Fields(line)
+		commits = append(commits, commit)
+		if !ancestors[commit[0]] {
+			continue
+		}
+		for _, parent := range commit[1:] {
+			ancestors[parent] = true
 		}
 	}
-}
-
-func (r reader) isAncestor(ctx context.Context, commit, of string) (bool, error) {
-	_, err := r.git.output(ctx, "merge-base", "--is-ancestor", commit, of)
-	if exitCode(err) == 1 {
-		return false, nil
+	for _, commit := range slices.Backward(commits) {
+		for _, parent := range commit[1:] {
+			if descendants[parent] {
+				descendants[commit[0]] = true
+			}
+		}
 	}
-	if err != nil {
-		return false, missingHistory("compare commits "+commit+" and "+of, err)
-	}
-	return true, nil
-}
-
-func missingHistory(operation string, err error) error {
-	if exitCode(err) == 0 {
-		return readFault(operation, err)
-	}
-	return fault.Newf(fault.Missing, "%s: %w", operation, err).
-		Hintf("fetch the whole history: set GIT_DEPTH: 0 on this job, or run: git fetch --unshallow --tags")
+	return ancestors, descendants
 }
 
 // globLiteral protects the characters of a prefix that a pattern would take as wildcards.

@@ -27,6 +27,19 @@ func (b Bump) String() string {
 	return bumpNames[b]
 }
 
+// MarshalText writes the bump's name.
+func (b Bump) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads a bump's name.
+func (b *Bump) UnmarshalText(text []byte) error {
+	bump, ok := ParseBump(string(text))
+	if !ok {
+		return fmt.Errorf("bump %q: wanted none, patch, minor or major", text)
+	}
+	*b = bump
+	return nil
+}
+
 // ParseBump reads none, patch, minor or major.
 func ParseBump(text string) (Bump, bool) {
 	for i, name := range bumpNames {

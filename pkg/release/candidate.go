@@ -2,6 +2,38 @@ package release
 
 import "strings"
 
+// Preview says which merge request or branch a version is computed for.
+type Preview struct {
+	MergeRequest string `json:"merge_request,omitempty"` // its number in the project
+	Branch       string `json:"branch,omitempty"`        // where there is no merge request; GitLab's slug of it, or its name
+	Pipeline     string `json:"pipeline"`                // its number in the project
+}
+
+// PreviewVersion is the version of what a merge request or a branch makes. It
+// is after the base and before what the base is followed by, and is never the
+// name of a git tag.
+func PreviewVersion(next string, p Preview) string {
+	if p.MergeRequest != "" {
+		return next + "-mr." + number(p.MergeRequest) + "." + number(p.Pipeline)
+	}
+	return next + "-" + slug(p.Branch) + "." + number(p.Pipeline)
+}
+
+// slugMax is how long a branch's part of a version may be, as in GitLab's own slugs.
+const slugMax = 63
+
+// slug is a branch's name as a SemVer identifier. A name of digits alone, one
+// that has a meaning of its own, and one that looks like a slug that was marked
+// so, are marked with b- in front.
+func slug(branch string) string {
+	s := identifier(strings.ToLower(branch))
+	switch {
+	case digits(s), strings.HasPrefix(s, "b-"), s == "rc", s == "mr", s == "cand", s == "dev":
+		s = "b-" + s
+	}
+	return cut(s, branch, slugMax)
+}
+
 // Candidate names what is made before the gate has passed: <next>-cand.<iid>
 // in a pipeline, <next>-dev.<start of the identity> elsewhere.
 func Candidate(next, iid, identity string) string {

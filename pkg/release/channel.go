@@ -27,6 +27,18 @@ func (s *sums) candidate(core semver.Version) string {
 	return fmt.Sprintf("%s-rc.%d", &core, highest+1)
 }
 
+// promote says so where the commit carries a candidate of the version: its
+// image and its model become the release as they are.
+func (s *sums) promote(core semver.Version) {
+	for _, m := range s.marks {
+		if _, ok := candidateNumber(m.version, core); ok && m.Place == Here && !s.o.Retrain {
+			s.say("this commit carries %s, which becomes %s without a rebuild", m.Name, &core)
+			s.result.Promoted = m.version.Original()
+			return
+		}
+	}
+}
+
 // candidateNumber is the N of core-rc.N.
 func candidateNumber(v, core semver.Version) (uint64, bool) {
 	text, ok := strings.CutPrefix(v.Prerelease(), "rc.")

@@ -13,14 +13,55 @@ func Compute(c Component, h History, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if s.reuse() || s.superseded() {
+	if s.settled() {
 		return s.result, nil
 	}
-	bump := s.commitBump()
-	if s.o.Retrain {
-		bump = s.retrainBump(bump)
+	bump, forced, err := s.asked()
+	if err != nil {
+		return Result{}, err
 	}
-	return s.conclude(bump)
+	return s.conclude(bump, forced)
+}
+
+// ComputeLinked is Compute for components that are released together: the
+// most that any of them asks for is what all of them get. Histories and
+// results are in the order of the components.
+func ComputeLinked(components []Component, histories []History, o Options) ([]Result, error) {
+	all := make([]*sums, len(components))
+	forced := make([]*semver.Version, len(components))
+	results := make([]Result, len(components))
+	most, who := None, ""
+	for i, c := range components {
+		s, err := newSums(c, histories[i], o)
+		if err != nil {
+			return nil, err
+		}
+		if s.settled() {
+			results[i] = s.result
+			continue
+		}
+		bump, version, err := s.asked()
+		if err != nil {
+			return nil, err
+		}
+		all[i], forced[i] = s, version
+		if bump > most {
+			most, who = bump, c.Name
+		}
+	}
+	for i, s := range all {
+		if s == nil {
+			continue
+		}
+		if most > None && who != s.c.Name {
+			s.say("linked with %s, which asks for %s", who, most)
+		}
+		var err error
+		if results[i], err = s.conclude(most, forced[i]); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // sums is a computation under way.
@@ -58,6 +99,23 @@ func newSums(c Component, h History, o Options) (*sums, error) {
 	s.result.BaseCommit = s.base.Commit
 	s.say("tag %s on %s is the highest stable version in the history of this commit", s.base.Name, short(s.base.Commit))
 	return s, nil
+}
+
+// settled says whether nothing is to be released, whatever the commits ask for.
+func (s *sums) settled() bool { return s.reuse() || s.superseded() }
+
+// asked is the bump that commits, a retraining or an override ask for; the
+// last one also says to which version.
+func (s *sums) asked() (Bump, *semver.Version, error) {
+	bump := s.commitBump()
+	if s.o.Retrain {
+		bump = s.retrainBump(bump)
+	}
+	forced, err := s.override()
+	if err == nil && forced != nil && s.base != nil {
+		bump = between(s.base.version, *forced)
+	}
+	return bump, forced, err
 }
 
 // say adds a reason that no commit gave.
@@ -179,16 +237,12 @@ func (s *sums) retrainBump(commits Bump) Bump {
 	return max(commits, Patch, s.o.Raise)
 }
 
-// conclude turns the bump into a version, unless something overrides it.
-func (s *sums) conclude(bump Bump) (Result, error) {
-	forced, err := s.override()
+// conclude turns the bump into a version, unless that is forced.
+func (s *sums) conclude(bump Bump, forced *semver.Version) (Result, error) {
 	switch {
-	case err != nil:
-		return Result{}, err
 	case forced != nil:
 		return s.release(*forced)
 	case s.base == nil:
-		s.result.Bump = "initial"
 		if err := s.free(s.initial()); err != nil {
 			return Result{}, err
 		}
@@ -211,13 +265,16 @@ func (s *sums) conclude(bump Bump) (Result, error) {
 // release writes down the version to be released.
 func (s *sums) release(next semver.Version) (Result, error) {
 	s.result.Released = true
+	s.result.Bump = "initial"
 	if s.base != nil {
 		s.result.Bump = between(s.base.version, next).String()
 	}
 	version := next.String()
 	if s.o.Channel == ReleaseCandidate {
 		version = s.candidate(next)
+	} else {
+		s.promote(next)
 	}
-	s.result.Version, s.result.Next, s.result.Tag = version, version, s.c.TagName(version)
+	s.result.Version, s.result.Next, s.result.Tag = version, next.String(), s.c.TagName(version)
 	return s.result, nil
 }

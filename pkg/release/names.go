@@ -3,13 +3,21 @@ package release
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strconv"
 	"strings"
+
+	"gitlab.com/towline/towline/pkg/fault"
 )
 
 // Longest names, in characters.
 const (
 	sageMakerMax = 63  // [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}
 	ociTagMax    = 128 // [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
+
+	airflowRunMax  = 24
+	airflowPathMax = 49 // run and DAG together
+	airflowRunMin  = 12 // room for a few characters and a hash
 )
 
 // SageMakerName joins the parts into a name that SageMaker accepts: at most 63
@@ -62,4 +70,72 @@ func OCITag(version string) string {
 func FromOCITag(tag string) (string, bool) {
 	version := strings.Replace(tag, "_", "+", 1)
 	return version, Valid(version)
+}
+
+// GitLabVersion is the version as GitLab's package and model registries take
+// it: without build metadata, since two versions that differ in nothing else
+// would be one.
+func GitLabVersion(version string) (string, error) {
+	if !Valid(version) {
+		return "", notVersion(version)
+	}
+	plain, _, _ := strings.Cut(version, "+")
+	return plain, nil
+}
+
+// MovingTags are the image tags that follow a line of versions and now belong
+// to this one: X.Y, X and latest, each if it is the highest stable version of
+// its line among the component's tags.
+func MovingTags(c Component, version string, tags []Tag) []string {
+	v, ok := parse(version)
+	if !ok || v.Prerelease() != "" {
+		return nil
+	}
+	minor, major, all := true, true, true
+	for _, m := range c.marks(tags) {
+		if !m.stable() || !m.version.GreaterThan(&v) {
+			continue
+		}
+		all = false
+		if m.version.Major() == v.Major() {
+			major = false
+			minor = minor && m.version.Minor() != v.Minor()
+		}
+	}
+	var moving []string
+	if minor {
+		moving = append(moving, fmt.Sprintf("%d.%d", v.Major(), v.Minor()))
+	}
+	if major {
+		moving = append(moving, strconv.FormatUint(v.Major(), 10))
+	}
+	if all {
+		moving = append(moving, "latest")
+	}
+	return moving
+}
+
+// AirflowRunID joins the parts into the id of a DAG run: at most 24
+// characters, and at most 49 together with the DAG's name, since the service
+// takes paths of no more than 64. Where the DAG's name leaves too little room
+// for an id, that is an error.
+func AirflowRunID(dag string, parts ...string) (string, error) {
+	limit := min(airflowRunMax, airflowPathMax-len(dag))
+	if limit < airflowRunMin {
+		return "", fault.Newf(fault.Repository, "run of DAG %s: its name has %d characters, wanted at most %d",
+			dag, len(dag), airflowPathMax-airflowRunMin).Hintf("give the DAG a shorter name")
+	}
+	exact := strings.Join(parts, "-")
+	name := strings.Trim(strings.Map(airflowRune, exact), "-")
+	if name == "" {
+		name = "x-" + shortHash(exact)
+	}
+	return cut(name, exact, limit), nil
+}
+
+func airflowRune(r rune) rune {
+	if alphanumeric(r) || r == '.' || r == '_' {
+		return r
+	}
+	return '-'
 }

@@ -8,14 +8,14 @@ package release
 
 // Component is what gets versions of its own: a model, or an image.
 type Component struct {
-	Name    string
-	Prefix  string            // of its tags: "v", or "<name>/v" among several; see Prefix
-	Paths   []string          // folders, slash-separated, relative to the repository's root; none or "." is all of it
-	Exclude []string          // folders inside Paths that do not count
-	Shared  []string          // further folders whose changes count too
-	Initial string            // the first version; 0.1.0 if ""
-	Bumps   map[string]string // commit type → major, minor, patch or none, over the built-in table
-	Always  string            // bump where no commit asks for one: "patch", or "" for none
+	Name    string            `json:"name"`
+	Prefix  string            `json:"prefix"`            // of its tags: "v", or "<name>/v" among several; see Prefix
+	Paths   []string          `json:"paths,omitempty"`   // folders, slash-separated, relative to the repository's root; none or "." is all of it
+	Exclude []string          `json:"exclude,omitempty"` // folders inside Paths that do not count
+	Shared  []string          `json:"shared,omitempty"`  // further folders whose changes count too
+	Initial string            `json:"initial,omitempty"` // the first version; 0.1.0 if ""
+	Bumps   map[string]string `json:"bumps,omitempty"`   // commit type → major, minor, patch or none, over the built-in table
+	Always  string            `json:"always,omitempty"`  // bump where no commit asks for one: "patch", or "" for none
 }
 
 // DefaultInitial is the first version of a component that does not say otherwise.
@@ -91,11 +91,11 @@ func (c Commit) Merge() bool { return len(c.Parents) > 1 }
 
 // Options are what a caller asks for beyond the ordinary next version.
 type Options struct {
-	ReleaseAs string // this version and no other, X.Y.Z
-	Retrain   bool   // a new model from a commit that may be released already
-	Raise     Bump   // what the change of the model's signature asks for; counts in a retrain
-	Identity  string // of the model; a released one is reused
-	Channel   Channel
+	ReleaseAs string  `json:"release_as,omitempty"` // this version and no other, X.Y.Z
+	Retrain   bool    `json:"retrain,omitempty"`    // a new model from a commit that may be released already
+	Raise     Bump    `json:"raise,omitempty"`      // what the change of the model's signature asks for; counts in a retrain
+	Identity  string  `json:"identity,omitempty"`   // of the model; a released one is reused
+	Channel   Channel `json:"channel,omitempty"`
 }
 
 // Channel is what kind of version is asked for.
@@ -111,7 +111,7 @@ const (
 type Result struct {
 	Component  string   `json:"component"`
 	Version    string   `json:"version"` // the next version, or the base if nothing is to be released
-	Next       string   `json:"next"`    // what a candidate leads to: the version, or the patch after the base
+	Next       string   `json:"next"`    // X.Y.Z that a candidate leads to: the version, or the patch after the base
 	Tag        string   `json:"tag"`     // name of the version's tag
 	Base       string   `json:"base,omitempty"`
 	BaseTag    string   `json:"base_tag,omitempty"`
@@ -119,6 +119,7 @@ type Result struct {
 	Bump       string   `json:"bump"` // major, minor, patch, none or initial
 	Released   bool     `json:"released"`
 	Reused     bool     `json:"reused"`
+	Promoted   string   `json:"promoted,omitempty"` // the release candidate that becomes this version, unchanged
 	Superseded bool     `json:"superseded"`
 	Exact      bool     `json:"exact"`
 	Reasons    []Reason `json:"reason"`

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +87,7 @@ func undone(all []weighed, byHash map[string]int, target int) []int {
 // reachable are the commits since the base that the given ones build on, and themselves.
 func reachable(all []weighed, byHash map[string]int, from []string) map[int]bool {
 	seen := map[int]bool{}
+	from = slices.Clone(from) // it is a part of a commit
 	for len(from) > 0 {
 		hash := from[len(from)-1]
 		from = from[:len(from)-1]

@@ -74,15 +74,34 @@ func Git(t testing.TB, dir string, args ...string) string {
 	return strings.TrimRight(out.String(), "\n")
 }
 
+// bareConfig allows what public servers allow: partial clones, and commits by their hash.
+const bareConfig = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n" +
+	"[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n[http]\n\treceivepack = true\n"
+
 // Bare writes the repository as a bare one, and returns its folder and the hash of each commit.
 func Bare(t testing.TB, r Repo) (string, map[string]string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "repo.git")
-	Git(t, ".", "init", "--quiet", "--bare", "--initial-branch=main", dir)
-	// What public servers allow: partial clones, and commits by their hash.
-	Git(t, dir, "config", "uploadpack.allowFilter", "true")
-	Git(t, dir, "config", "uploadpack.allowAnySHA1InWant", "true")
+	empty(t, dir, bareConfig)
 	return dir, fill(t, dir, r)
+}
+
+// Plain writes the repository with a work tree in which nothing is checked out.
+func Plain(t testing.TB, r Repo) (string, map[string]string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "repo")
+	empty(t, filepath.Join(dir, ".git"), strings.Replace(bareConfig, "bare = true", "bare = false", 1))
+	return dir, fill(t, dir, r)
+}
+
+// empty writes what git init would write.
+func empty(t testing.TB, gitDir, config string) {
+	t.Helper()
+	for _, dir := range []string{"objects", "refs/heads", "refs/tags"} {
+		check(t, os.MkdirAll(filepath.Join(gitDir, dir), 0o755))
+	}
+	check(t, os.WriteFile(filepath.Join(gitDir, "HEAD"), []byte("ref: refs/heads/main\n"), 0o644))
+	check(t, os.WriteFile(filepath.Join(gitDir, "config"), []byte(config), 0o644))
 }
 
 // Clone writes the repository and checks it out, complete and with all tags.

@@ -1,0 +1,208 @@
+package gitlog
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/release"
+)
+
+// side is a bare repository beside the checkout. It holds what a shallow clone
+// lacks: all commits, the tags of one component, and no file contents. It is
+// kept from run to run, and made anew whenever something is wrong with it.
+type side struct {
+	dir    string
+	remote remote
+	c      release.Component
+	filter string
+	sha256 bool // the repository's hashes are
+	git    git
+}
+
+// headRef is where the commit in question lies in a side repository.
+const headRef = "refs/x/head"
+
+// fetched is the history as the remote knows it.
+func (r *Repo) fetched(ctx context.Context, c release.Component, head string) (release.History, error) {
+	s, err := r.side(ctx, c, head)
+	if err != nil {
+		return release.History{}, err
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return release.History{}, err
+	}
+	defer unlock()
+	from, err := s.complete(ctx, r, head)
+	if err != nil {
+		return release.History{}, err
+	}
+	h, err := from.history(ctx, c, head)
+	h.Exact = true
+	return h, err
+}
+
+// side describes the side repository of the component. Which one it is follows
+// from the remote, the component's tags and the kind of filter.
+func (r *Repo) side(ctx context.Context, c release.Component, head string) (*side, error) {
+	from, err := r.remote(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if from.url == "" {
+		return nil, fault.Newf(fault.Missing, "complete the history of %s: no remote %q to fetch it from", r.root, r.o.Remote).
+			Hintf("clone with the whole history (GIT_DEPTH: 0), or add the remote")
+	}
+	if strings.ContainsAny(c.Prefix, " ~^:?*[\\\x7f\n\t") {
+		return nil, fault.Newf(fault.Repository, "read the tags of %s: prefix %q is none that a tag can have", c.Name, c.Prefix)
+	}
+	s := &side{remote: from, c: c, filter: "blob:none", sha256: len(head) == 64}
+	if c.Everything() {
+		s.filter = "tree:0" // no paths are compared
+	}
+	cache := r.o.Cache
+	if cache == "" {
+		cache = filepath.Join(r.gitDir, "towline")
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{from.url, c.Prefix, s.filter}, "\x00")))
+	s.dir = filepath.Join(cache, "history", hex.EncodeToString(sum[:12])+".git")
+	s.git = r.git
+	s.git.dir = s.dir
+	s.git.config = append(s.git.config[:len(s.git.config):len(s.git.config)], "safe.directory="+s.dir)
+	return s, nil
+}
+
+// lock keeps other processes of this machine away from the side repository.
+func (s *side) lock(ctx context.Context) (func(), error) {
+	if err := os.MkdirAll(filepath.Dir(s.dir), 0o755); err != nil {
+		return nil, fault.Newf(fault.Missing, "keep history: %w", err).Hintf("choose a folder that can be written with TOWLINE_CACHE")
+	}
+	lock := flock.New(s.dir + ".lock")
+	if _, err := lock.TryLockContext(ctx, 20*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", s.dir, err)
+	}
+	return func() { _ = lock.Close() }, nil
+}
+
+// complete brings the side repository up to date, and returns a reader of it
+// that knows the commit in question.
+func (s *side) complete(ctx context.Context, r *Repo, head string) (reader, error) {
+	_, err := os.Stat(s.dir)
+	warm := err == nil
+	started := time.Now()
+	from, err := s.update(ctx, r, head)
+	if err != nil && warm && ctx.Err() == nil && !noAnswer(err) {
+		// What was kept may be damaged: the remote decides.
+		if err := os.RemoveAll(s.dir); err != nil {
+			return reader{}, err
+		}
+		from, err = s.update(ctx, r, head)
+	}
+	if err != nil {
+		return reader{}, incomplete(s.remote, err)
+	}
+	r.o.Log.Info("fetched history", "remote", s.remote.url, "filter", s.filter, "kept", warm, "took", time.Since(started).Round(time.Millisecond))
+	return from, nil
+}
+
+// update fetches the commit by its hash. A commit that the remote does not
+// have, or does not give by hash, is looked for in its branches, and taken
+// from the checkout together with what leads to it from there.
+func (s *side) update(ctx context.Context, r *Repo, head string) (reader, error) {
+	if err := s.prepare(ctx); err != nil {
+		return reader{}, err
+	}
+	err := s.fetch(ctx, "+"+head+":"+headRef)
+	if err == nil {
+		return reader{s.git}, nil
+	}
+	if !unknownCommit(gitStderr(err)) {
+		return reader{}, err
+	}
+	if err := s.fetch(ctx, "+refs/heads/*:refs/x/heads/*"); err != nil {
+		return reader{}, err
+	}
+	from := reader{s.git}
+	from.git.env = append(from.git.env[:len(from.git.env):len(from.git.env)],
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(r.gitDir, "objects"), "GIT_NO_LAZY_FETCH=1")
+	return from, nil
+}
+
+// unknownCommit says whether a server complained that it does not give that commit.
+func unknownCommit(complaint string) bool {
+	for _, words := range []string{"not our ref", "unadvertised object", "couldn't find remote ref", "bad object"} {
+		if strings.Contains(complaint, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// prepare makes the repository if there is none. Its configuration is written
+// anew each time, so that nothing in a kept folder can configure git.
+func (s *side) prepare(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(s.dir, "HEAD")); err != nil {
+		format := "sha1"
+		if s.sha256 {
+			format = "sha256"
+		}
+		g := s.git
+		g.dir = filepath.Dir(s.dir)
+		if _, err := g.output(ctx, "init", "--quiet", "--bare", "--template=", "--object-format="+format, s.dir); err != nil {
+			return err
+		}
+	}
+	for _, stray := range []string{"hooks", "shallow", "worktrees", "commondir", "info", "objects/info/alternates"} {
+		if err := os.RemoveAll(filepath.Join(s.dir, stray)); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(s.dir, "config"), []byte(s.config()), 0o644)
+}
+
+// config is the repository's own configuration. It names the remote without
+// credentials, as the one that what the filter left out can be had from.
+func (s *side) config() string {
+	format := ""
+	if s.sha256 {
+		format = "\tobjectFormat = sha256\n"
+	}
+	return fmt.Sprintf("[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin\n%s"+
+		"[remote \"origin\"]\n\turl = %s\n\tpromisor = true\n\tpartialclonefilter = %s\n\ttagOpt = --no-tags\n",
+		format, quoted(s.remote.url), s.filter)
+}
+
+// quoted is a value as git's configuration files take it.
+func quoted(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
+}
+
+// fetch brings the component's tags up to date, deleted ones included, and the given refs.
+func (s *side) fetch(ctx context.Context, refspecs ...string) error {
+	g, done, err := s.git.withRemote(s.remote)
+	if err != nil {
+		return err
+	}
+	defer done()
+	tags := "+refs/tags/" + s.c.Prefix + "*:refs/tags/" + s.c.Prefix + "*"
+	args := []string{"fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--filter=" + s.filter, "origin", tags}
+	_, err = g.output(ctx, append(args, refspecs...)...)
+	return err
+}
+
+// noAnswer says whether an error has its cause in the network or in the
+// credentials, and not in the repository that was kept.
+func noAnswer(err error) bool {
+	return errors.Is(err, context.Canceled) || denied(err) || redirected(err) || unreachable(err)
+}
