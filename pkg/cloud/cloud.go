@@ -74,12 +74,12 @@ type Cloud struct {
 	logs      func() *cloudwatchlogs.Client
 	sts       func() *sts.Client
 
-	aws    aws.Config
-	region string
-	log    func(string)
-	now    func() time.Time
-	wait   func(context.Context, time.Duration) error
-	pause  func() time.Duration
+	aws   aws.Config
+	part  int64 // bytes of one request of an upload
+	log   func(string)
+	now   func() time.Time
+	wait  func(context.Context, time.Duration) error
+	pause func() time.Duration
 }
 
 // New prepares the clients; nothing is called yet.
@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{aws: base, region: base.Region, log: cfg.Log, now: cfg.Now, wait: cfg.Wait, pause: pauses(cfg.Poll)}
+	c := &Cloud{aws: base, part: partSize, log: cfg.Log, now: cfg.Now, wait: cfg.Wait, pause: pauses(cfg.Poll)}
 	if c.log == nil {
 		c.log = func(string) {}
 	}

@@ -80,11 +80,10 @@ func (c call) fault(err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fault.Newf(fault.Timeout, "%s: %w", c.doing, context.DeadlineExceeded).Hintf("allow more time, or look at the service's state")
-	}
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%s: %w", c.doing, context.Canceled)
+	if why := cutOff(err); errors.Is(why, context.DeadlineExceeded) {
+		return fault.Newf(fault.Timeout, "%s: %w", c.doing, why).Hintf("allow more time; what is already done is found and kept")
+	} else if why != nil {
+		return fmt.Errorf("%s: %w", c.doing, why)
 	}
 	if strings.Contains(err.Error(), "get credentials:") {
 		return c.unknown(err)
@@ -94,6 +93,19 @@ func (c call) fault(err error) error {
 		return c.refused(err, api)
 	}
 	return c.unreached(err)
+}
+
+// cutOff is the context's error if it was the context that ended the request.
+// A connection that timed out calls itself a DeadlineExceeded too, and is none.
+func cutOff(err error) error {
+	var canceled interface{ CanceledError() bool }
+	switch {
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &canceled) && errors.Is(err, context.DeadlineExceeded), err == context.DeadlineExceeded: //nolint:errorlint // its likes are not meant
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // unknown is an error on the way to credentials: there are none, a role may
@@ -153,12 +165,14 @@ func (p plain) Unwrap() error { return p.err }
 
 // describe is code and message, on one line.
 func describe(api smithy.APIError) string {
-	message := strings.Join(strings.Fields(api.ErrorMessage()), " ")
+	message := oneLine(api.ErrorMessage())
 	if message == "" || message == api.ErrorCode() {
 		return api.ErrorCode()
 	}
 	return api.ErrorCode() + ": " + message
 }
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // innermost is the text of the last error in the chain that still says what
 // was done, such as "dial tcp 127.0.0.1:1: connect: connection refused".
@@ -170,7 +184,7 @@ func innermost(err error) string {
 	for {
 		next := errors.Unwrap(err)
 		if next == nil {
-			return strings.Join(strings.Fields(err.Error()), " ")
+			return oneLine(err.Error())
 		}
 		err = next
 	}

@@ -36,7 +36,7 @@ func (c *Cloud) Evaluate(ctx context.Context, a plan.Evaluate) (plan.Receipt, er
 	if notFound(err) {
 		return plan.Receipt{}, unmeasured(a.File, nil)
 	}
-	request := call{"read the evaluation from " + at.String(), "s3:GetObject"}
+	request := call{"read the evaluation from " + at.String(), readS3}
 	if err != nil {
 		return plan.Receipt{}, request.fault(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ type amazon struct {
 	training  func(name string) []object // states of a job that is created
 	deploying func(op, config string) []object
 	onCall    func(op string) // before an operation is carried out
+
+	assume  *refusal // what AssumeRole answers; nil for credentials
+	session string   // name of the last session
 }
 
 type object = map[string]any
@@ -97,6 +101,8 @@ func (f *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, r, body)
 	case strings.Contains(string(body), "Action=GetCallerIdentity"):
 		f.caller(w)
+	case strings.Contains(string(body), "Action=AssumeRole"):
+		f.role(w, body)
 	default:
 		f.object(w, r, body)
 	}
@@ -294,6 +300,20 @@ func (f *amazon) caller(w http.ResponseWriter) {
 	}
 	_, _ = io.WriteString(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/me</Arn>`+
 		`<Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+}
+
+func (f *amazon) role(w http.ResponseWriter, body []byte) {
+	form, _ := url.ParseQuery(string(body))
+	f.session = form.Get("RoleSessionName")
+	w.Header().Set("Content-Type", "text/xml")
+	if f.assume != nil {
+		w.WriteHeader(f.assume.status)
+		_, _ = fmt.Fprintf(w, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", f.assume.code, f.assume.message)
+		return
+	}
+	_, _ = io.WriteString(w, `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId>`+
+		`<SecretAccessKey>b</SecretAccessKey><SessionToken>c</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>`+
+		`</Credentials></AssumeRoleResult></AssumeRoleResponse>`)
 }
 
 // object is S3, by path.

@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -90,23 +89,20 @@ func (c *Cloud) Smoke(ctx context.Context, a plan.Smoke) (plan.Receipt, error) {
 	prediction := readable(answer.Body, predictionLimit)
 	return plan.Receipt{
 		Yields: map[string]string{"prediction": prediction},
-		Said:   fmt.Sprintf("endpoint %s answered %s", a.Endpoint, readable([]byte(prediction), predictionSaid)),
+		Said:   "endpoint " + a.Endpoint + " answered " + readable([]byte(oneLine(prediction)), predictionSaid),
 	}, nil
 }
 
 // readable is a body as text: trimmed, valid UTF-8, no longer than limit.
 func readable(body []byte, limit int) string {
-	cut := len(body) > limit
-	if cut {
-		body = body[:limit]
-		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
-			body = body[:len(body)-1]
-		}
-		body = body[:max(0, len(body)-1)] // the rune that may be cut
+	start := body[:min(len(body), limit+utf8.UTFMax)]
+	text := strings.TrimSpace(strings.ToValidUTF8(string(start), "\uFFFD"))
+	if len(text) <= limit && len(start) == len(body) {
+		return text
 	}
-	text := strings.TrimSpace(strings.ToValidUTF8(string(body), "\uFFFD"))
-	if cut {
-		return text + "…"
+	end := min(len(text), limit)
+	for end > 0 && end < len(text) && !utf8.RuneStart(text[end]) {
+		end--
 	}
-	return text
+	return text[:end] + "…"
 }

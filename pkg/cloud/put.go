@@ -31,7 +31,7 @@ func (c *Cloud) put(ctx context.Context, to address, body io.ReadSeeker, size in
 // putParts streams a large file part by part. What was copied of one that
 // cannot be finished is removed.
 func (c *Cloud) putParts(ctx context.Context, to address, body io.ReaderAt, size int64, key string) error {
-	if size > partSize*partLimit {
+	if size > c.part*partLimit {
 		return fault.Newf(fault.Repository, "upload %s: the file is larger than 5 TB", to).Hintf("split the file")
 	}
 	input := &s3.CreateMultipartUploadInput{Bucket: &to.bucket, Key: &to.key}
@@ -60,8 +60,8 @@ func (c *Cloud) putParts(ctx context.Context, to address, body io.ReaderAt, size
 // parts copies all parts, one after the other, and puts them together.
 func (c *Cloud) parts(ctx context.Context, to address, upload *string, body io.ReaderAt, size int64) error {
 	var list []types.CompletedPart
-	for offset := int64(0); offset < size; offset += partSize {
-		number, length := aws.Int32(int32(len(list)+1)), min(partSize, size-offset)
+	for offset := int64(0); offset < size; offset += c.part {
+		number, length := aws.Int32(int32(len(list)+1)), min(c.part, size-offset)
 		part, err := c.s3().UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &to.bucket, Key: &to.key, UploadId: upload, PartNumber: number,
 			Body: io.NewSectionReader(body, offset, length), ContentLength: &length,

@@ -12,7 +12,12 @@ import (
 	"gitlab.com/towline/towline/pkg/fault"
 )
 
-const recordLimit = 8 << 20 // bytes; a record is a few kilobytes
+const (
+	recordLimit = 8 << 20 // bytes; a record is a few kilobytes
+
+	// Without the right to list, S3 answers 403 for what is not there.
+	readS3 = "s3:GetObject and s3:ListBucket"
+)
 
 // address is a place in S3.
 type address struct{ bucket, key string }
@@ -60,7 +65,7 @@ func (c *Cloud) LoadRecord(ctx context.Context, from string) ([]byte, bool, erro
 	if err != nil {
 		return nil, false, err
 	}
-	request := call{"read the record " + from, "s3:GetObject"}
+	request := call{"read the record " + from, readS3}
 	found, err := c.s3().GetObject(ctx, &s3.GetObjectInput{Bucket: &at.bucket, Key: &at.key})
 	if notFound(err) {
 		return nil, false, nil
@@ -86,5 +91,5 @@ func (c *Cloud) exists(ctx context.Context, at address) (bool, error) {
 	if notFound(err) {
 		return false, nil
 	}
-	return err == nil, call{"look for " + at.String(), "s3:GetObject"}.fault(err)
+	return err == nil, call{"look for " + at.String(), readS3}.fault(err)
 }

@@ -293,3 +293,19 @@ func TestTrainLivesThroughThrottlingAndALogThatMayNotBeRead(t *testing.T) {
 	f.called("DescribeLogStreams", 1)
 	v.said(t, "read the training's log")
 }
+
+func TestTrainEncryptsNoDiskThatIsTheInstancesOwn(t *testing.T) {
+	for instance, want := range map[string]any{
+		"ml.m5.xlarge": "key-1", "ml.g5.xlarge": nil, "ml.m5d.large": nil, "ml.p3.2xlarge": "key-1", "ml.trn1.2xlarge": nil,
+	} {
+		f := newAmazon(t)
+		a := training()
+		a.Instance, a.KMSKey = instance, "key-1"
+		if _, err := connect(t, f.URL).Train(context.Background(), a); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.requests[a.Job]["ResourceConfig"].(object)["VolumeKmsKeyId"]; got != want {
+			t.Errorf("%s: key %v, want %v", instance, got, want)
+		}
+	}
+}

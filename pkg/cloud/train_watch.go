@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -156,6 +157,9 @@ func completed(state *sagemaker.DescribeTrainingJobOutput, j job, a plan.Train) 
 		section.Instance = string(state.ResourceConfig.InstanceType)
 	}
 	said := "training job " + j.name + " is complete"
+	if took := state.TrainingTimeInSeconds; took != nil {
+		said += fmt.Sprintf(" after %v", time.Duration(*took)*time.Second)
+	}
 	if !j.created {
 		said = "training job " + j.name + " was found: the same identity is trained once"
 	}

@@ -114,7 +114,7 @@ func (c *Cloud) putFile(ctx context.Context, to address, f file, key string) err
 		return fault.Newf(fault.Missing, "upload: %w", err).Hintf("make the file readable")
 	}
 	defer body.Close()
-	if f.size > partSize {
+	if f.size > c.part {
 		return c.putParts(ctx, to, body, f.size, key)
 	}
 	return c.put(ctx, to, body, f.size, key)
