@@ -151,6 +151,9 @@ func (a *app) spawnLocal(ws *workspace.Workspace, o localUpOptions) (*exec.Cmd, 
 	if err != nil {
 		return nil, "", err
 	}
+	if err := ws.Create(); err != nil {
+		return nil, "", err
+	}
 	if err := os.MkdirAll(ws.Local(), 0o755); err != nil {
 		return nil, "", fault.Newf(fault.Remote, "local up: %w", err)
 	}

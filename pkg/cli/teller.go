@@ -32,16 +32,16 @@ func (t *teller) head(format string, args ...any) { t.print(format, args...) }
 
 // step is a stage that is over, and what came of it.
 func (t *teller) step(name, format string, args ...any) {
-	t.print("%-10s + %s", name, fmt.Sprintf(format, args...))
+	t.print("%-15s + %s", name, fmt.Sprintf(format, args...))
 }
 
 // line is something a job said, or a state it reached.
-func (t *teller) line(text string) { t.print("           | %s", text) }
+func (t *teller) line(text string) { t.print("                | %s", text) }
 
 // detail is told only when asked for.
 func (t *teller) detail(format string, args ...any) {
 	if t.verbose {
-		t.print("           . "+format, args...)
+		t.print("                . "+format, args...)
 	}
 }
 
@@ -70,7 +70,7 @@ func (t *teller) Done(action plan.Action, receipt plan.Receipt, err error) {
 	}
 	said := receipt.Said
 	if keep, ok := action.(plan.Keep); ok {
-		t.print("%-10s = %s", action.ID(), keep.Why)
+		t.print("%-15s = %s", action.ID(), keep.Why)
 		return
 	}
 	if took := t.now().Sub(t.started); took >= time.Second {
@@ -80,7 +80,7 @@ func (t *teller) Done(action plan.Action, receipt plan.Receipt, err error) {
 	if err != nil {
 		mark = "!"
 	}
-	t.print("%-10s %s %s", action.ID(), mark, said)
+	t.print("%-15s %s %s", action.ID(), mark, said)
 }
 
 // progress shows bytes on their way, on a terminal.

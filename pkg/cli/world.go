@@ -55,6 +55,9 @@ func closeLocal(ctx context.Context, lc *localcloud.Cloud) {
 
 // startLocal starts the embedded cloud in this process.
 func (a *app) startLocal(ctx context.Context, ws *workspace.Workspace, listen string) (*localcloud.Cloud, error) {
+	if err := ws.Create(); err != nil {
+		return nil, err
+	}
 	cache, err := a.cache()
 	if err != nil {
 		return nil, err

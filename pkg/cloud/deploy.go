@@ -106,7 +106,7 @@ func (c *Cloud) ours(ctx context.Context, state EndpointState, a plan.Deploy) er
 // until looks at the endpoint until it is as wanted. An endpoint that is not
 // there is the zero state, and always an end.
 func (c *Cloud) until(ctx context.Context, a plan.Deploy, doing string, wanted func(EndpointState) bool) (EndpointState, error) {
-	deadline, said := c.now().Add(a.Startup+provisioning), ""
+	deadline, said := c.now().Add(time.Duration(a.Startup)+provisioning), ""
 	for {
 		state, found, err := c.Endpoint(ctx, a.Endpoint)
 		if err != nil || !found || wanted(state) {

@@ -49,7 +49,7 @@ func configInput(a plan.Deploy) *sagemaker.CreateEndpointConfigInput {
 		InitialVariantWeight: aws.Float32(1),
 	}
 	if a.Startup > 0 {
-		variant.ContainerStartupHealthCheckTimeoutInSeconds = seconds(min(max(a.Startup, startupLeast), startupMost))
+		variant.ContainerStartupHealthCheckTimeoutInSeconds = seconds(min(max(time.Duration(a.Startup), startupLeast), startupMost))
 	}
 	return &sagemaker.CreateEndpointConfigInput{
 		EndpointConfigName: &a.Config,

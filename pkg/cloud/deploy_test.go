@@ -11,6 +11,7 @@ import (
 
 	"gitlab.com/towline/towline/pkg/cloud"
 	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/manifest"
 	"gitlab.com/towline/towline/pkg/plan"
 	"gitlab.com/towline/towline/pkg/record"
 )
@@ -20,7 +21,7 @@ const endpoint = "shop-risk-prod"
 func deployment() plan.Deploy {
 	return plan.Deploy{
 		Environment: "prod", Endpoint: endpoint, Config: "config-new", Model: plan.Text("model-new"), Variant: "main",
-		Instance: "ml.m5.large", Count: 2, Startup: 8 * time.Minute, KMSKey: "key-1", Identity: ourIdentity,
+		Instance: "ml.m5.large", Count: 2, Startup: manifest.Duration(8 * time.Minute), KMSKey: "key-1", Identity: ourIdentity,
 		Tags: map[string]string{"towline:project": "shop", "towline:model": "risk", "towline:version": "1.0.0"},
 	}
 }

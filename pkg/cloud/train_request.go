@@ -35,13 +35,13 @@ func trainingInput(name string, a plan.Train) *sagemaker.CreateTrainingJobInput 
 			VolumeSizeInGB: aws.Int32(int32(a.VolumeGB)),
 			VolumeKmsKeyId: volumeKey(a.Instance, a.KMSKey),
 		},
-		StoppingCondition: &types.StoppingCondition{MaxRuntimeInSeconds: seconds(a.MaxRuntime)},
+		StoppingCondition: &types.StoppingCondition{MaxRuntimeInSeconds: seconds(time.Duration(a.MaxRuntime))},
 		VpcConfig:         vpcConfig(a.VPC),
 		Tags:              tags(a.Tags, a.Identity),
 	}
 	if a.Spot {
 		input.EnableManagedSpotTraining = aws.Bool(true)
-		input.StoppingCondition.MaxWaitTimeInSeconds = seconds(spotPatience * a.MaxRuntime)
+		input.StoppingCondition.MaxWaitTimeInSeconds = seconds(spotPatience * time.Duration(a.MaxRuntime))
 	}
 	for _, in := range a.Inputs {
 		input.InputDataConfig = append(input.InputDataConfig, channel(in))

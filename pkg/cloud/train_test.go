@@ -24,7 +24,7 @@ var (
 func training() plan.Train {
 	return plan.Train{
 		Job: "shop-risk-1-0-0", Image: plan.Text("registry/shop/risk@sha256:1"), Role: "arn:aws:iam::123456789012:role/sm",
-		Instance: "ml.m5.xlarge", Count: 1, VolumeGB: 30, MaxRuntime: 2 * time.Hour,
+		Instance: "ml.m5.xlarge", Count: 1, VolumeGB: 30, MaxRuntime: manifest.Duration(2 * time.Hour),
 		Hyperparameters: map[string]string{"depth": "6"}, Environment: map[string]string{"TOWLINE_MODEL": "risk"},
 		Inputs: []plan.Input{{Channel: "train", URI: "s3://bucket/data/"}},
 		Output: "s3://bucket/training", Identity: ourIdentity,

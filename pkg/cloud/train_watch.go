@@ -83,7 +83,7 @@ func (c *Cloud) watch(ctx context.Context, j job, a plan.Train) (*sagemaker.Desc
 
 // patience is how long a job is waited for: its own limits, and a queue.
 func patience(a plan.Train) time.Duration {
-	runtime := a.MaxRuntime
+	runtime := time.Duration(a.MaxRuntime)
 	if runtime <= 0 {
 		runtime = 24 * time.Hour // SageMaker's default
 	}

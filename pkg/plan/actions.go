@@ -14,21 +14,21 @@ import (
 // Package turns the model's folder into an OCI layout on disk.
 // It yields digest and size; its section is record.Image.
 type Package struct {
-	Project      string
-	Model        string
-	Root         string   // folder of the repository, absolute
-	Path         string   // folder of the model, slash-separated, relative to Root
-	Shared       []string // further folders, relative to Root
-	Exclude      []string // folders that are data, relative to Root
-	Base         string   // scratch, or an image reference
-	Platform     string   // os/arch[/variant]
-	Python       string   // minor version
-	Requirements string   // file, relative to the model's folder; "" for none
-	Train        []string // commands of the entries
-	Serve        []string // nil for a model that is not served
-	Labels       map[string]string
-	Created      time.Time // of the commit, so that a rebuild gives the same digest
-	Layout       string    // where the OCI layout is written, absolute
+	Project      string            `json:"project,omitempty"`
+	Model        string            `json:"model,omitempty"`
+	Root         string            `json:"root,omitempty"`         // folder of the repository, absolute
+	Path         string            `json:"path,omitempty"`         // folder of the model, slash-separated, relative to Root
+	Shared       []string          `json:"shared,omitempty"`       // further folders, relative to Root
+	Exclude      []string          `json:"exclude,omitempty"`      // folders that are data, relative to Root
+	Base         string            `json:"base,omitempty"`         // scratch, or an image reference
+	Platform     string            `json:"platform,omitempty"`     // os/arch[/variant]
+	Python       string            `json:"python,omitempty"`       // minor version
+	Requirements string            `json:"requirements,omitempty"` // file, relative to the model's folder; "" for none
+	Train        []string          `json:"train,omitempty"`        // commands of the entries
+	Serve        []string          `json:"serve,omitempty"`        // nil for a model that is not served
+	Labels       map[string]string `json:"labels,omitempty"`
+	Created      time.Time         `json:"created,omitzero"` // of the commit, so that a rebuild gives the same digest
+	Layout       string            `json:"layout,omitempty"` // where the OCI layout is written, absolute
 }
 
 // ID is "package".
@@ -46,11 +46,11 @@ func (a Package) Fill(Yields) (Action, error) { return a, nil }
 // Push publishes the OCI layout, by digest first and then under its tags.
 // It yields image, the reference by digest; its section is record.Image.
 type Push struct {
-	Layout     string
-	Repository string // host/path
-	Digest     Value
-	Tags       []string
-	Image      record.Image // what is known of the image so far; empty fields come from the layout
+	Layout     string       `json:"layout,omitempty"`
+	Repository string       `json:"repository,omitempty"` // host/path
+	Digest     Value        `json:"digest,omitzero"`
+	Tags       []string     `json:"tags,omitempty"`
+	Image      record.Image `json:"image,omitempty"` // what is known of the image so far; empty fields come from the layout
 }
 
 // ID is "push".
@@ -72,11 +72,11 @@ func (a Push) Fill(y Yields) (Action, error) {
 
 // Upload copies a folder of data to a content-addressed prefix. Yields uri.
 type Upload struct {
-	Channel string
-	Dir     string // absolute
-	Digest  string // sha256 of names and contents, hexadecimal
-	To      string // s3://bucket/…/<digest>/
-	KMSKey  string
+	Channel string `json:"channel,omitempty"`
+	Dir     string `json:"dir,omitempty"`    // absolute
+	Digest  string `json:"digest,omitempty"` // sha256 of names and contents, hexadecimal
+	To      string `json:"to,omitempty"`     // s3://bucket/…/<digest>/
+	KMSKey  string `json:"kms_key,omitempty"`
 }
 
 // ID is "upload:" and the channel.
@@ -90,8 +90,8 @@ func (a Upload) Fill(Yields) (Action, error) { return a, nil }
 
 // Input is one channel of a training job.
 type Input struct {
-	Channel string
-	URI     string // s3://… prefix
+	Channel string `json:"channel,omitempty"`
+	URI     string `json:"uri,omitempty"` // s3://… prefix
 }
 
 // Train runs a training job, or adopts the one that runs or ran under its name
@@ -99,22 +99,22 @@ type Input struct {
 // attempt is -r2, -r3… It yields job, model_data and output_data; its section
 // is record.Training.
 type Train struct {
-	Job             string
-	Image           Value
-	Role            string
-	Instance        string
-	Count           int
-	VolumeGB        int
-	Spot            bool
-	MaxRuntime      time.Duration
-	Hyperparameters map[string]string
-	Environment     map[string]string
-	Inputs          []Input
-	Output          string // s3://…; SageMaker adds /<job>/output/model.tar.gz
-	VPC             *manifest.VPC
-	KMSKey          string
-	Identity        string
-	Tags            map[string]string
+	Job             string            `json:"job,omitempty"`
+	Image           Value             `json:"image,omitzero"`
+	Role            string            `json:"role,omitempty"`
+	Instance        string            `json:"instance,omitempty"`
+	Count           int               `json:"count,omitempty"`
+	VolumeGB        int               `json:"volume_gb,omitempty"`
+	Spot            bool              `json:"spot,omitempty"`
+	MaxRuntime      manifest.Duration `json:"max_runtime,omitempty"`
+	Hyperparameters map[string]string `json:"hyperparameters,omitempty"`
+	Environment     map[string]string `json:"environment,omitempty"`
+	Inputs          []Input           `json:"inputs,omitempty"`
+	Output          string            `json:"output,omitempty"` // s3://…; SageMaker adds /<job>/output/model.tar.gz
+	VPC             *manifest.VPC     `json:"vpc,omitempty"`
+	KMSKey          string            `json:"kms_key,omitempty"`
+	Identity        string            `json:"identity,omitempty"`
+	Tags            map[string]string `json:"tags,omitempty"`
 }
 
 // ID is "train".
@@ -124,7 +124,7 @@ func (Train) ID() string { return "train" }
 func (a Train) Facts() []Fact {
 	list := []Fact{{"job", Text(a.Job)}, {"image", a.Image}}
 	list = append(list, facts("instance", strconv.Itoa(a.Count)+" × "+a.Instance, "spot", yes(a.Spot),
-		"max runtime", manifest.Duration(a.MaxRuntime).String(), "hyperparameters", pairs(a.Hyperparameters))...)
+		"max runtime", a.MaxRuntime.String(), "hyperparameters", pairs(a.Hyperparameters))...)
 	for _, in := range a.Inputs {
 		list = append(list, Fact{"channel " + in.Channel, Text(in.URI)})
 	}
@@ -140,10 +140,10 @@ func (a Train) Fill(y Yields) (Action, error) {
 // Evaluate reads what the training measured. It yields evaluation, as JSON;
 // its section is record.Evaluation.
 type Evaluate struct {
-	OutputData Value  // s3://…/output.tar.gz
-	File       string // in the archive
-	TestData   string // digest of the data it was measured on
-	Channel    string // the channels that hold that data
+	OutputData Value  `json:"output_data,omitzero"` // s3://…/output.tar.gz
+	File       string `json:"file,omitempty"`       // in the archive
+	TestData   string `json:"test_data,omitempty"`  // digest of the data it was measured on
+	Channel    string `json:"channel,omitempty"`    // the channels that hold that data
 }
 
 // ID is "evaluate".
@@ -163,10 +163,10 @@ func (a Evaluate) Fill(y Yields) (Action, error) {
 // Judge holds the candidate against the rules and the champion. It fails with
 // fault.Refused if the candidate does not pass; its section is record.Verdict.
 type Judge struct {
-	Rules      []manifest.Rule
-	Evaluation Value          // JSON of record.Evaluation
-	Champion   *record.Record // nil: there is none
-	Unread     bool           // whether there is a champion could not be read, as in an offline dry run
+	Rules      []manifest.Rule `json:"rules,omitempty"`
+	Evaluation Value           `json:"evaluation,omitzero"` // JSON of record.Evaluation
+	Champion   *record.Record  `json:"champion,omitempty"`  // nil: there is none
+	Unread     bool            `json:"unread,omitempty"`    // whether there is a champion could not be read, as in an offline dry run
 }
 
 // ID is "gate".
@@ -196,8 +196,8 @@ func (a Judge) Fill(y Yields) (Action, error) {
 
 // SaveRecord keeps the record as it stands at this point of the plan.
 type SaveRecord struct {
-	Step string // makes the ID unique: "trained", "deployed"
-	To   string // s3://…/release.json
+	Step string `json:"step,omitempty"` // makes the ID unique: "trained", "deployed"
+	To   string `json:"to,omitempty"`   // s3://…/release.json
 }
 
 // ID is "record:" and the step.
@@ -212,14 +212,14 @@ func (a SaveRecord) Fill(Yields) (Action, error) { return a, nil }
 // CreateModel tells SageMaker of the model: an image with an archive of
 // weights. It yields model.
 type CreateModel struct {
-	Name        string
-	Image       Value
-	ModelData   Value
-	Role        string
-	Environment map[string]string
-	VPC         *manifest.VPC
-	Identity    string
-	Tags        map[string]string
+	Name        string            `json:"name,omitempty"`
+	Image       Value             `json:"image,omitzero"`
+	ModelData   Value             `json:"model_data,omitzero"`
+	Role        string            `json:"role,omitempty"`
+	Environment map[string]string `json:"environment,omitempty"`
+	VPC         *manifest.VPC     `json:"vpc,omitempty"`
+	Identity    string            `json:"identity,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 // ID is "model".
@@ -239,17 +239,17 @@ func (a CreateModel) Fill(y Yields) (Action, error) {
 // Deploy makes an endpoint serve the model: creates it, or updates it and
 // makes sure that the update was not rolled back. Its section is record.Endpoint.
 type Deploy struct {
-	Environment string
-	Endpoint    string
-	Config      string
-	Model       Value
-	Variant     string
-	Instance    string
-	Count       int
-	Startup     time.Duration // how long the server may take to answer /ping
-	KMSKey      string
-	Identity    string
-	Tags        map[string]string
+	Environment string            `json:"environment,omitempty"`
+	Endpoint    string            `json:"endpoint,omitempty"`
+	Config      string            `json:"config,omitempty"`
+	Model       Value             `json:"model,omitzero"`
+	Variant     string            `json:"variant,omitempty"`
+	Instance    string            `json:"instance,omitempty"`
+	Count       int               `json:"count,omitempty"`
+	Startup     manifest.Duration `json:"startup,omitempty"` // how long the server may take to answer /ping
+	KMSKey      string            `json:"kms_key,omitempty"`
+	Identity    string            `json:"identity,omitempty"`
+	Tags        map[string]string `json:"tags,omitempty"`
 }
 
 // ID is "deploy".
@@ -272,9 +272,9 @@ func (a Deploy) Fill(y Yields) (Action, error) {
 
 // Smoke asks the endpoint for one prediction. It yields prediction.
 type Smoke struct {
-	Endpoint    string
-	File        string // absolute
-	ContentType string
+	Endpoint    string `json:"endpoint,omitempty"`
+	File        string `json:"file,omitempty"` // absolute
+	ContentType string `json:"content_type,omitempty"`
 }
 
 // ID is "predict".
@@ -289,9 +289,9 @@ func (a Smoke) Fill(Yields) (Action, error) { return a, nil }
 // Keep stands for an action that is not needed, says why, and yields what the
 // action would have yielded.
 type Keep struct {
-	Of      string // the ID of the action it stands for
-	Why     string
-	Yielded map[string]string
+	Of      string            `json:"of,omitempty"` // the ID of the action it stands for
+	Why     string            `json:"why,omitempty"`
+	Yielded map[string]string `json:"yielded,omitempty"`
 }
 
 // ID is that of the action it stands for.

@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"gitlab.com/towline/towline/pkg/record"
 	"gitlab.com/towline/towline/pkg/release"
@@ -109,7 +108,7 @@ func (r Release) train(inputs []Input) Train {
 	return Train{
 		Job: r.job(), Image: r.image(), Role: r.Target.ExecutionRole,
 		Instance: t.Instance, Count: t.Count, VolumeGB: t.VolumeGB, Spot: t.Spot,
-		MaxRuntime: time.Duration(t.MaxRuntime), Hyperparameters: t.Hyperparameters,
+		MaxRuntime: t.MaxRuntime, Hyperparameters: t.Hyperparameters,
 		Environment: r.selfKnowledge(t.Environment), Inputs: inputs,
 		Output: fmt.Sprintf("s3://%s/%s/%s/training", r.Target.Bucket, r.Record.Project, r.Record.Model),
 		VPC:    r.Target.VPC, KMSKey: r.Target.KMSKey, Identity: r.Record.Identity, Tags: r.tags(),
@@ -145,7 +144,7 @@ func Deploying(r Release) Plan {
 		},
 		Deploy{
 			Environment: r.Target.Name, Endpoint: r.endpoint(), Config: r.config(), Model: After("model", "model"),
-			Variant: "main", Instance: serve.Instance, Count: serve.Count, Startup: time.Duration(serve.Startup),
+			Variant: "main", Instance: serve.Instance, Count: serve.Count, Startup: serve.Startup,
 			KMSKey: r.Target.KMSKey, Identity: r.Record.Identity, Tags: r.tags(),
 		},
 		SaveRecord{Step: "deployed", To: r.recordURI()},
