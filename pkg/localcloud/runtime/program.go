@@ -115,11 +115,11 @@ func readShebang(root *os.Root, name string) ([]string, error) {
 	return words, nil
 }
 
-// interpreter is how a script is begun on this host: with a Python of this
-// host, with another program of this host, or by itself.
+// interpreter is how a script is begun on this host; empty for a binary.
 type interpreter struct {
-	words  []string
-	python *python // nil for another program
+	words []string // before the script
+	bin   string   // folder of a Python's programs, to be on the PATH
+	needs []string // folders that it must be able to read
 }
 
 func (p *Process) interpreter(ctx context.Context, prog program, config v1.Config) (interpreter, error) {
@@ -129,14 +129,7 @@ func (p *Process) interpreter(ctx context.Context, prog program, config v1.Confi
 	name, rest := prog.interpreter[0], prog.interpreter[1:]
 	match := pythonName.FindStringSubmatch(path.Base(name))
 	if match == nil {
-		found := p.host.lookPath(name)
-		if found == "" {
-			found = p.host.lookPath(path.Base(name))
-		}
-		if found == "" {
-			return interpreter{}, fault.Newf(fault.Missing, "no program %s on this machine, which the image's %s needs", filepath.Base(name), prog.path)
-		}
-		return interpreter{words: append([]string{found}, rest...)}, nil
+		return p.other(prog)
 	}
 	version := match[1]
 	if !strings.Contains(version, ".") {
@@ -149,5 +142,18 @@ func (p *Process) interpreter(ctx context.Context, prog program, config v1.Confi
 	if err != nil {
 		return interpreter{}, err
 	}
-	return interpreter{words: append([]string{found.exe}, rest...), python: found}, nil
+	return interpreter{append([]string{found.exe}, rest...), found.bin, found.needs}, nil
+}
+
+// other finds an interpreter that is no Python, a shell for the most part.
+func (p *Process) other(prog program) (interpreter, error) {
+	name := prog.interpreter[0]
+	found := p.host.lookPath(name)
+	if found == "" {
+		found = p.host.lookPath(path.Base(name))
+	}
+	if found == "" {
+		return interpreter{}, fault.Newf(fault.Missing, "no program %s on this machine, which the image's %s needs", name, prog.path)
+	}
+	return interpreter{words: append([]string{found}, prog.interpreter[1:]...), needs: []string{filepath.Dir(found)}}, nil
 }

@@ -29,10 +29,9 @@ type pythons struct {
 // python is an interpreter whose site-packages are empty: a program finds
 // the packages of its image and no others, as it would in a container.
 type python struct {
-	exe    string // to be run
-	bin    string // folder with python, python3 and pythonX.Y
-	needs  []string
-	prefix string
+	exe   string   // to be run
+	bin   string   // folder with python, python3 and pythonX.Y
+	needs []string // folders that it must be able to read
 }
 
 // asked is what an interpreter says of itself: its minor version, the
@@ -95,7 +94,7 @@ func (p *pythons) askUV(ctx context.Context, version string) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	out, err := proc.Command{Name: uv, Args: []string{"python", "find", "--no-project", version}, Dir: "/", Env: p.host.forTools().list()}.Output(ctx)
+	out, err := proc.Command{Name: uv, Args: []string{"python", "find", "--no-project", version}, Dir: "/", Env: p.host.forTools().list(), Grace: time.Second}.Output(ctx)
 	if err != nil {
 		return ""
 	}
@@ -105,7 +104,7 @@ func (p *pythons) askUV(ctx context.Context, version string) string {
 func (p *pythons) ask(ctx context.Context, exe string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	out, err := proc.Command{Name: exe, Args: []string{"-I", "-c", asked}, Dir: "/", Env: p.host.forTools().list()}.Output(ctx)
+	out, err := proc.Command{Name: exe, Args: []string{"-I", "-c", asked}, Dir: "/", Env: p.host.forTools().list(), Grace: time.Second}.Output(ctx)
 	if err != nil {
 		return answer{}, err
 	}
@@ -134,13 +133,12 @@ func (p *pythons) isolate(ctx context.Context, a answer) (*python, error) {
 		return nil, fault.Newf(fault.Missing, "prepare Python %s: %w", a.version, err)
 	}
 	bin := filepath.Join(home, "bin")
-	made := &python{exe: filepath.Join(bin, "python"+a.version), bin: bin, prefix: a.basePrefix}
-	made.needs = []string{home, a.basePrefix, filepath.Dir(a.exe)}
+	made := &python{exe: filepath.Join(bin, "python"+a.version), bin: bin, needs: []string{home, a.basePrefix, filepath.Dir(a.exe)}}
 	if check, err := p.ask(ctx, made.exe); err == nil && check.prefix != check.basePrefix {
 		return made, nil
 	}
 	// An interpreter that cannot find its home from elsewhere is used as it is.
-	return &python{exe: a.exe, bin: filepath.Dir(a.exe), prefix: a.basePrefix, needs: made.needs[1:]}, nil
+	return &python{exe: a.exe, bin: filepath.Dir(a.exe), needs: made.needs[1:]}, nil
 }
 
 func fillEnvironment(dir string, a answer) error {

@@ -123,11 +123,9 @@ func (b *bubblewrap) args(l launch) []string {
 	args = append(args, bindChildren("/opt", "/opt", image...)...)
 	args = append(args, bindChildren(opt, "/opt", reserved...)...)
 	args = append(args, "--bind", l.optML, "/opt/ml", "--ro-bind", l.tree, outside)
-	if l.with.python != nil {
-		for _, dir := range l.with.python.needs {
-			if hidden(dir) {
-				args = append(args, "--ro-bind", dir, dir)
-			}
+	for _, dir := range l.with.needs {
+		if hidden(dir) {
+			args = append(args, "--ro-bind", dir, dir)
 		}
 	}
 	args = append(args, "--remount-ro", "/", "--chdir", l.workingDir(), "--")
@@ -138,8 +136,10 @@ func (b *bubblewrap) args(l launch) []string {
 	return append(args, l.prog.args...)
 }
 
-// hidden says whether the sandbox's own /tmp covers the folder.
-func hidden(dir string) bool { return strings.HasPrefix(dir, "/tmp/") }
+// hidden says whether a folder of the host lies where the sandbox has its own.
+func hidden(dir string) bool {
+	return strings.HasPrefix(dir, "/tmp/") || strings.HasPrefix(dir, "/dev/")
+}
 
 // inSandbox is where a path of the image is seen in the sandbox.
 func (l launch) inSandbox(name string) string {

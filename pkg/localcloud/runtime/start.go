@@ -135,11 +135,7 @@ func (l launch) environ(translate func(string) string) variables {
 			common = append(common, dir)
 		}
 	}
-	var interpreters []string
-	if l.with.python != nil {
-		interpreters = []string{l.with.python.bin}
-	}
-	env["PATH"] = join(own, interpreters, common, filepath.SplitList(l.host["PATH"]))
+	env["PATH"] = join(own, []string{l.with.bin}, common, filepath.SplitList(l.host["PATH"]))
 	env["PYTHONDONTWRITEBYTECODE"] = "1"
 	return env
 }

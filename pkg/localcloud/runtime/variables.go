@@ -32,8 +32,8 @@ func (v variables) list() []string {
 // lookPath finds a program on the PATH among the variables, "" if there is none.
 func (v variables) lookPath(name string) string {
 	if strings.Contains(name, "/") {
-		if executable(name) {
-			return name
+		if path, err := filepath.Abs(name); err == nil && executable(path) {
+			return path
 		}
 		return ""
 	}
