@@ -69,6 +69,10 @@ const (
 	stateFile = "cloud.json"
 )
 
+// closingTime is how long requests in flight may take when the cloud is
+// stopped. Clients keep connections that they never use.
+const closingTime = time.Second
+
 // Start takes the folder, reads its state, and listens. A cloud that has the
 // folder already, or a port that is in use, is a fault.Conflict. The context
 // ends only the start: the cloud runs until Close.
@@ -196,9 +200,11 @@ func (c *Cloud) release(ctx context.Context) error {
 		errs = append(errs, c.sagemaker.Close(ctx))
 	}
 	if c.server != nil {
+		ctx, cancel := context.WithTimeout(ctx, closingTime)
 		if err := c.server.Shutdown(ctx); err != nil {
 			errs = append(errs, c.server.Close())
 		}
+		cancel()
 	}
 	if c.objects != nil {
 		errs = append(errs, c.objects.Close())

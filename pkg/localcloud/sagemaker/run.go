@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud/runtime"
 )
 
@@ -109,6 +110,8 @@ func (r *run) broke(ctx context.Context, step string, err error) outcome {
 		return failure("ClientError: %s", mistake.text)
 	case errors.Is(err, syscall.ENOSPC):
 		return failure("ClientError: No space left on device: %s: %v", step, err)
+	case fault.KindOf(err) == fault.Missing:
+		return failure("ClientError: %s: %v", step, err)
 	}
 	return failure("InternalServerError: %s: %v", step, err)
 }
