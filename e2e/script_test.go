@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TOWLINE_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
 			return os.CopyFS(filepath.Join(env.WorkDir, "tiny"), os.DirFS(tiny))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -44,7 +44,7 @@ func Main(p Process) int {
 	}
 	var sig interrupted
 	if errors.As(context.Cause(ctx), &sig) {
-		fmt.Fprintf(p.Stderr, "towline: error: interrupted by %s\n", sig)
+		fmt.Fprintf(p.Stderr, "towline: error: interrupted by %s\n", sig.String())
 		return 128 + int(sig)
 	}
 	tellError(p.Stderr, err)

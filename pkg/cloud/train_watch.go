@@ -188,14 +188,26 @@ func trainingFailed(name, reason string) error {
 	}
 	switch {
 	case found && kind == "AlgorithmError":
-		return fault.Newf(fault.Model, "training job %s failed in the model's own code", name).
-			With(lines(rest)...).Hintf("mend the training code and run it again; its log is in %s, stream %s", trainingLogs, name)
+		said, code := exitCode(rest)
+		return fault.Newf(fault.Model, "training job %s failed in the model's own code%s", name, code).
+			With(lines(said)...).Hintf("mend the training code and run it again; its log is in %s, stream %s", trainingLogs, name)
 	case kind == "CapacityError":
 		return newf(fault.Remote).Hintf("run it again later, or choose another instance type")
 	case kind == "ClientError":
 		return clientError(newf, rest)
 	}
 	return newf(fault.Remote).Hintf("run it again: the next attempt has a name of its own")
+}
+
+// exitCode parts what a program wrote of its failure from what SageMaker adds
+// to it: ", exit code: 1".
+func exitCode(reason string) (said, code string) {
+	const added = ", exit code: "
+	last := strings.LastIndex(reason, added)
+	if last < 0 {
+		return reason, ""
+	}
+	return reason[:last], ", exit code " + reason[last+len(added):]
 }
 
 // clientError is what SageMaker blames on the request: its data, its rights, its size.
@@ -211,10 +223,12 @@ func clientError(newf func(fault.Kind) *fault.Error, reason string) error {
 	switch {
 	case has("access denied", "accessdenied", "403", "forbidden", "not authorized"):
 		return newf(fault.Denied).Hintf("give the execution role access to the bucket, the image and the key")
-	case has("no s3 objects", "not found", "nosuchkey", "nosuchbucket", "404", "does not exist"):
-		return newf(fault.Missing).Hintf("check the channels' addresses and the image in towline.yaml")
+	case has("no python"):
+		return newf(fault.Missing).Hintf("install that Python, or set image.python in towline.yaml to one that is there")
+	case has("no s3 objects", "not found", "nosuchkey", "nosuchbucket", "404", "does not exist", "cannot pull"):
+		return newf(fault.Missing).Hintf("check that the image was pushed, and the channels' addresses in towline.yaml")
 	case has("memory", "disk", "no space"):
-		return newf(fault.Repository).Hintf("choose a larger instance or volume_gb in towline.yaml")
+		return newf(fault.Repository).Hintf("choose a larger instance or volume_gb in towline.yaml; in the local cloud, free some disk space")
 	}
 	return newf(fault.Remote).Hintf("check channels, image and instance in towline.yaml; then run it again")
 }
