@@ -48,6 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":        code,
+			"fault":       faultOf,
 			"listen":      listen,
 			"waitprocess": waitProcess,
 			"noprocess":   noProcess,
@@ -72,4 +73,21 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
 	}
+}
+
+// faultOf makes the end of the last program's stderr, from "towline: error:"
+// on, the new stdout, so that it can be compared without what was told before.
+func faultOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: fault")
+	}
+	stderr := ts.ReadFile("stderr")
+	_, told, found := strings.Cut(stderr, "towline: error: ")
+	if !found {
+		ts.Fatalf("no error in stderr:\n%s", stderr)
+	}
+	told = strings.ReplaceAll("towline: error: "+told, ts.Getenv("WORK"), "$WORK")
+	path := filepath.Join(ts.Getenv("WORK"), ".fault")
+	ts.Check(os.WriteFile(path, []byte(told), 0o644))
+	ts.Check(ts.Exec("cat", path))
 }
