@@ -19,29 +19,45 @@ func (r *Repo) History(ctx context.Context, c release.Component) (release.Histor
 
 // HistoryAt is History at another commit, given by its full hash.
 func (r *Repo) HistoryAt(ctx context.Context, c release.Component, head string) (release.History, error) {
-	c = r.rooted(c)
-	if !r.shallow {
-		h, complete, err := r.own(ctx, c, head)
-		if err != nil || complete {
-			return h, err
-		}
+	hs, err := r.Histories(ctx, []release.Component{c}, head)
+	if err != nil {
+		return release.History{}, err
 	}
-	h, err := r.fetched(ctx, c, head)
-	if err != nil && r.o.AllowShallow && ctx.Err() == nil {
-		r.o.Log.Warn("the history is incomplete", "because", err)
-		h, err = reader{r.git}.history(ctx, c, head)
-		h.Exact = false
-	}
-	return h, err
+	return hs[0], nil
 }
 
-// own is the history as the checkout itself knows it, if that is complete: not
-// cut off, and not set up to be fetched without tags.
-func (r *Repo) own(ctx context.Context, c release.Component, head string) (h release.History, complete bool, err error) {
+// Histories is HistoryAt for several components, in their order.
+func (r *Repo) Histories(ctx context.Context, components []release.Component, head string) ([]release.History, error) {
+	components = r.rooted(components)
+	if !r.shallow {
+		hs, complete, err := r.own(ctx, components, head)
+		if err != nil || complete {
+			return hs, err
+		}
+	}
+	hs, _, unlock, err := r.fetched(ctx, components, head)
+	if err == nil {
+		unlock()
+		return hs, nil
+	}
+	if !r.o.AllowShallow || ctx.Err() != nil {
+		return nil, err
+	}
+	r.o.Log.Warn("the history is incomplete", "because", err)
+	hs, err = reader{r.git}.histories(ctx, components, head)
+	for i := range hs {
+		hs[i].Exact = false
+	}
+	return hs, err
+}
+
+// own are the histories as the checkout itself knows them, if that is
+// complete: not cut off, and not set up to be fetched without tags.
+func (r *Repo) own(ctx context.Context, components []release.Component, head string) (hs []release.History, complete bool, err error) {
 	var from remote
 	err = together(
 		func() (err error) {
-			h, err = reader{r.git}.history(ctx, c, head)
+			hs, err = reader{r.git}.histories(ctx, components, head)
 			return err
 		},
 		func() (err error) {
@@ -49,17 +65,20 @@ func (r *Repo) own(ctx context.Context, c release.Component, head string) (h rel
 			return err
 		},
 	)
-	h.Exact = true
-	return h, !from.noTags, err
+	return hs, !from.noTags, err
 }
 
-// rooted is the component with paths relative to the top of the work tree.
-func (r *Repo) rooted(c release.Component) release.Component {
-	c.Paths, c.Shared, c.Exclude = r.fromRoot(c.Paths), r.fromRoot(c.Shared), r.fromRoot(c.Exclude)
-	if len(c.Paths) == 0 {
-		c.Paths = []string{path.Join(".", r.prefix)}
+// rooted are the components with paths relative to the top of the work tree.
+func (r *Repo) rooted(components []release.Component) []release.Component {
+	components = slices.Clone(components)
+	for i, c := range components {
+		c.Paths, c.Shared, c.Exclude = r.fromRoot(c.Paths), r.fromRoot(c.Shared), r.fromRoot(c.Exclude)
+		if len(c.Paths) == 0 {
+			c.Paths = []string{path.Join(".", r.prefix)}
+		}
+		components[i] = c
 	}
-	return c
+	return components
 }
 
 func (r *Repo) fromRoot(paths []string) []string {
@@ -72,6 +91,18 @@ func (r *Repo) fromRoot(paths []string) []string {
 
 // reader reads histories from one repository, which may be bare.
 type reader struct{ git git }
+
+// histories reads the history of each component.
+func (r reader) histories(ctx context.Context, components []release.Component, head string) ([]release.History, error) {
+	hs := make([]release.History, len(components))
+	for i, c := range components {
+		var err error
+		if hs[i], err = r.history(ctx, c, head); err != nil {
+			return nil, err
+		}
+	}
+	return hs, nil
+}
 
 func (r reader) history(ctx context.Context, c release.Component, head string) (release.History, error) {
 	tags, err := r.tags(ctx, c.Prefix)
@@ -91,7 +122,7 @@ func (r reader) history(ctx context.Context, c release.Component, head string) (
 		}
 	}
 	place(tags, head, base)
-	return release.History{Head: head, Tags: tags, Commits: commits}, err
+	return release.History{Head: head, Tags: tags, Commits: commits, Exact: true}, err
 }
 
 // tagFields are what is read of a tag. A lightweight one has no fields of its own.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,43 +19,45 @@ import (
 )
 
 // side is a bare repository beside the checkout. It holds what a shallow clone
-// lacks: all commits, the tags of one component, and no file contents. It is
-// kept from run to run, and made anew whenever something is wrong with it.
+// lacks: all commits, the components' tags, and no file contents. It is kept
+// from run to run, and made anew whenever something is wrong with it.
 type side struct {
-	dir    string
-	remote remote
-	c      release.Component
-	filter string
-	sha256 bool // the repository's hashes are
-	git    git
+	dir      string
+	remote   remote
+	prefixes []string // of the tags
+	filter   string
+	sha256   bool // the repository's hashes are
+	git      git
 }
 
 // headRef is where the commit in question lies in a side repository.
 const headRef = "refs/x/head"
 
-// fetched is the history as the remote knows it.
-func (r *Repo) fetched(ctx context.Context, c release.Component, head string) (release.History, error) {
-	s, err := r.side(ctx, c, head)
+// fetched are the histories as the remote knows them. The side repository
+// stays locked until unlock is called.
+func (r *Repo) fetched(ctx context.Context, components []release.Component, head string) (hs []release.History, s *side, unlock func(), err error) {
+	s, err = r.side(ctx, components, head)
 	if err != nil {
-		return release.History{}, err
+		return nil, nil, nil, err
 	}
-	unlock, err := s.lock(ctx)
+	unlock, err = s.lock(ctx)
 	if err != nil {
-		return release.History{}, err
+		return nil, nil, nil, err
 	}
-	defer unlock()
 	from, err := s.complete(ctx, r, head)
-	if err != nil {
-		return release.History{}, err
+	if err == nil {
+		hs, err = from.histories(ctx, components, head)
 	}
-	h, err := from.history(ctx, c, head)
-	h.Exact = true
-	return h, err
+	if err != nil {
+		unlock()
+		return nil, nil, nil, err
+	}
+	return hs, s, unlock, nil
 }
 
-// side describes the side repository of the component. Which one it is follows
-// from the remote, the component's tags and the kind of filter.
-func (r *Repo) side(ctx context.Context, c release.Component, head string) (*side, error) {
+// side describes the side repository of the components. Which one it is
+// follows from the remote, the components' tags and the kind of filter.
+func (r *Repo) side(ctx context.Context, components []release.Component, head string) (*side, error) {
 	from, err := r.remote(ctx)
 	if err != nil {
 		return nil, err
@@ -63,22 +66,25 @@ func (r *Repo) side(ctx context.Context, c release.Component, head string) (*sid
 		return nil, fault.Newf(fault.Missing, "complete the history of %s: no remote %q to fetch it from", r.root, r.o.Remote).
 			Hintf("clone with the whole history (GIT_DEPTH: 0), or add the remote")
 	}
-	if strings.ContainsAny(c.Prefix, " ~^:?*[\\\x7f\n\t") {
-		return nil, fault.Newf(fault.Repository, "read the tags of %s: prefix %q is none that a tag can have", c.Name, c.Prefix)
+	s := &side{remote: from, filter: "tree:0", sha256: len(head) == 64}
+	for _, c := range components {
+		if strings.ContainsAny(c.Prefix, " ~^:?*[\\\x7f\n\t") {
+			return nil, fault.Newf(fault.Repository, "read the tags of %s: prefix %q is none that a tag can have", c.Name, c.Prefix)
+		}
+		if !c.Everything() {
+			s.filter = "blob:none" // paths are compared
+		}
+		s.prefixes = append(s.prefixes, c.Prefix)
 	}
-	s := &side{remote: from, c: c, filter: "blob:none", sha256: len(head) == 64}
-	if c.Everything() {
-		s.filter = "tree:0" // no paths are compared
-	}
+	slices.Sort(s.prefixes)
 	cache := r.o.Cache
 	if cache == "" {
 		cache = filepath.Join(r.gitDir, "towline")
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{from.url, c.Prefix, s.filter}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{from.url, s.filter}, s.prefixes...), "\x00")))
 	s.dir = filepath.Join(cache, "history", hex.EncodeToString(sum[:12])+".git")
-	s.git = r.git
+	s.git = r.git.with("safe.directory=" + s.dir)
 	s.git.dir = s.dir
-	s.git.config = append(s.git.config[:len(s.git.config):len(s.git.config)], "safe.directory="+s.dir)
 	return s, nil
 }
 
@@ -194,9 +200,11 @@ func (s *side) fetch(ctx context.Context, refspecs ...string) error {
 		return err
 	}
 	defer done()
-	tags := "+refs/tags/" + s.c.Prefix + "*:refs/tags/" + s.c.Prefix + "*"
 	args := []string{"fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
-		"--filter=" + s.filter, "origin", tags}
+		"--filter=" + s.filter, "origin"}
+	for _, prefix := range s.prefixes {
+		args = append(args, "+refs/tags/"+prefix+"*:refs/tags/"+prefix+"*")
+	}
 	_, err = g.output(ctx, append(args, refspecs...)...)
 	return err
 }

@@ -16,6 +16,7 @@ type Trailer struct {
 	Image    string `json:"image,omitempty"`    // digest
 	Registry string `json:"registry,omitempty"` // ARN in the model registry
 	Pipeline string `json:"pipeline,omitempty"` // URL
+	Claim    string `json:"claim,omitempty"`    // random, of the allocation that made the tag
 }
 
 // TagMessage is the message of a release tag: subject, notes, and the trailer.

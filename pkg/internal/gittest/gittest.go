@@ -74,6 +74,13 @@ func Git(t testing.TB, dir string, args ...string) string {
 	return strings.TrimRight(out.String(), "\n")
 }
 
+// Try runs git in dir where a failure is no news.
+func Try(dir string, args ...string) error {
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env = dir, Environ()
+	return cmd.Run()
+}
+
 // bareConfig allows what public servers allow: partial clones, and commits by their hash.
 const bareConfig = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n" +
 	"[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n[http]\n\treceivepack = true\n"
