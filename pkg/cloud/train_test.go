@@ -191,7 +191,7 @@ func TestTrainSaysHowAJobEnded(t *testing.T) {
 		details []string
 	}{
 		{"the model's code failed", failed("AlgorithmError: Traceback\n  line 3\nValueError: no, exit code: 1"), fault.Model,
-			"training job shop-risk-1-0-0 failed in the model's own code", []string{"Traceback", "  line 3", "ValueError: no, exit code: 1"}},
+			"training job shop-risk-1-0-0 failed in the model's own code, exit code 1", []string{"Traceback", "  line 3", "ValueError: no"}},
 		{"no capacity", failed("CapacityError: Unable to provision requested ML compute capacity."), fault.Remote, "Unable to provision", nil},
 		{"AWS broke", failed("InternalServerError: the local cloud stopped while this job ran"), fault.Remote, "the local cloud stopped", nil},
 		{"the data is not there", failed("ClientError: Data download failed: No S3 objects found under prefix"), fault.Missing, "No S3 objects", nil},

@@ -221,11 +221,11 @@ func clientError(newf func(fault.Kind) *fault.Error, reason string) error {
 		return false
 	}
 	switch {
-	case has("access denied", "accessdenied", "403", "forbidden", "not authorized"):
+	case has("access denied", "accessdenied", "status code: 403", "forbidden", "not authorized"):
 		return newf(fault.Denied).Hintf("give the execution role access to the bucket, the image and the key")
 	case has("no python"):
 		return newf(fault.Missing).Hintf("install that Python, or set image.python in towline.yaml to one that is there")
-	case has("no s3 objects", "not found", "nosuchkey", "nosuchbucket", "404", "does not exist", "cannot pull"):
+	case has("no s3 objects", "not found", "nosuchkey", "nosuchbucket", "status code: 404", "does not exist", "cannot pull"):
 		return newf(fault.Missing).Hintf("check that the image was pushed, and the channels' addresses in towline.yaml")
 	case has("memory", "disk", "no space"):
 		return newf(fault.Repository).Hintf("choose a larger instance or volume_gb in towline.yaml; in the local cloud, free some disk space")
