@@ -27,7 +27,7 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 	command := proc.Command{
 		Name: job.interpreter,
 		Args: []string{
-			"-S", "-m", "compileall", "-qq", "-j", "0", "--invalidation-mode", "unchecked-hash",
+			"-S", "-m", "compileall", "-qq", "-j", s.compilers(), "--invalidation-mode", "unchecked-hash",
 			"-x", `(^|/)tests?/`, "-s", filepath.Base(folder), "-p", "/" + libFolder, filepath.Base(folder),
 		},
 		Dir: filepath.Dir(folder),
@@ -47,6 +47,21 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 		b.o.Log("python" + job.python + " of this host compiles nothing: the dependencies are packed without bytecode")
 	}
 	return err
+}
+
+// compilers is how many processes compile: one for each processor ("0"), unless
+// starting them would take longer than the work.
+func (s *stage) compilers() string {
+	modules := 0
+	for _, file := range s.files {
+		if path.Ext(file.path) == ".py" {
+			modules++
+		}
+	}
+	if modules < 100 {
+		return "1"
+	}
+	return "0"
 }
 
 // pythonEnv keeps the host's own Python settings from the compiler, and fixes

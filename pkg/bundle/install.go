@@ -136,9 +136,11 @@ func (w *lineWriter) flush() {
 }
 
 func (w *lineWriter) say(line []byte) {
-	if text := strings.TrimSpace(string(line)); text != "" {
-		w.log(withoutLogin(text))
+	text := strings.TrimSpace(string(line))
+	if text == "" || strings.Contains(text, "hardlink") || strings.Contains(text, "UV_LINK_MODE") {
+		return // uv's cache lies on another disk: it copies, and says so in three lines
 	}
+	w.log(withoutLogin(text))
 }
 
 // lookPath finds a program on the PATH of an environment, or gives "".

@@ -1,0 +1,296 @@
+package bundle_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/towline/towline/pkg/bundle"
+	"gitlab.com/towline/towline/pkg/fault"
+)
+
+// fakeUV is a program in uv's place.
+func fakeUV(t *testing.T, script string) []string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "uv")
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), "TOWLINE_UV="+name)
+}
+
+func TestWhatAnInstallerSaysIsUnderstood(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		says string
+		code int
+		kind fault.Kind
+		want string
+		hint string
+		last string // of the details
+	}{
+		{"only a source distribution",
+			"Using CPython 3.11.7 interpreter at: /usr/bin/python3.11\n" +
+				"error: No solution found when resolving dependencies\n" +
+				"  cause: Because docopt==0.6.2 has no usable wheels and you require docopt==0.6.2, we can conclude that your requirements are unsatisfiable.\n\n" +
+				"hint: Wheels are required for `docopt` because building from source is disabled for all packages (i.e., with `--no-build`)\n", 1,
+			fault.Missing, "install requirements.txt: no wheel of docopt==0.6.2 for Python 3.11 on " + hostPlatform, "--find-links",
+			"hint: Wheels are required for `docopt` because building from source is disabled for all packages (i.e., with `--no-build`)"},
+		{"no wheel for this Python",
+			"error: No solution found when resolving dependencies\n" +
+				"  cause: Because numpy==1.10.0 has no wheels with a matching Python ABI tag (e.g., `cp311`) and you require numpy==1.10.0, …\n", 1,
+			fault.Missing, "no wheel of numpy==1.10.0 for Python 3.11", "choose a version", ""},
+		{"no such package",
+			"error: No solution found when resolving dependencies\n" +
+				"  cause: Because nunpy was not found in the package registry and you require nunpy==1, we can conclude that …\n", 1,
+			fault.Missing, "nunpy is not in the package index", "correct its name", ""},
+		{"no such version",
+			"error: No solution found when resolving dependencies\n" +
+				"  cause: Because there is no version of numpy==99.0 and you require numpy==99.0, we can conclude that …\n", 1,
+			fault.Missing, "numpy==99.0 is not in the package index", "version", ""},
+		{"no network",
+			"error: Request failed after 3 retries in 12.1s\n  cause: Failed to fetch: https://user:pass@index.example/simple/x/\n  cause: client error (Connect)\n", 2,
+			fault.Remote, "install requirements.txt: the package index is out of reach", "network", "  cause: client error (Connect)"},
+		{"a hash that does not match",
+			"error: Failed to download `x==1`\n  cause: Hash mismatch for `x==1`\n", 1,
+			fault.Repository, "a package does not match its hash", "why the package has changed", ""},
+		{"a line that is no requirement",
+			"error: Couldn't parse requirement in `requirements.txt` at position 0\n", 2,
+			fault.Repository, "a line is no requirement", "correct the line", ""},
+		{"a full disk",
+			"error: Failed to install: x.whl\n  cause: failed to copy file: No space left on device (os error 28)\n", 2,
+			fault.Remote, "install requirements.txt: no space left on device", "TOWLINE_CACHE", ""},
+		{"no Python at all",
+			"error: No interpreter found in virtual environments, managed installations, or search path\n", 2,
+			fault.Missing, "uv finds no Python on this host", "install Python 3.11", ""},
+		{"pip's words for a missing wheel",
+			"ERROR: Could not find a version that satisfies the requirement docopt==0.6.2 (from versions: none)\nERROR: No matching distribution found for docopt==0.6.2\n", 1,
+			fault.Missing, "no wheel of docopt==0.6.2", "choose a version", "ERROR: No matching distribution found for docopt==0.6.2"},
+		{"something else", "error: oh no\n", 3, fault.Remote, "the installer broke down", "", "error: oh no"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := repository(t)
+			withWheel(t, root)
+			o, a := options(t), action(t, root)
+			says := filepath.Join(t.TempDir(), "says")
+			write(t, filepath.Dir(says), map[string]string{"says": tt.says})
+			o.Environ = fakeUV(t, fmt.Sprintf("cat %s >&2\nexit %d\n", says, tt.code))
+			_, err := bundle.New(o).Package(context.Background(), a)
+			wantFault(t, err, tt.kind, tt.want, tt.hint)
+			details := fault.DetailsOf(err)
+			if len(details) == 0 || tt.last != "" && details[len(details)-1] != tt.last {
+				t.Errorf("details %q, want the last to be %q", details, tt.last)
+			}
+			if strings.Contains(strings.Join(details, "\n"), "pass") {
+				t.Errorf("details %q hold a password", details)
+			}
+			if _, err := os.Stat(a.Layout); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("a layout was written: %v", err)
+			}
+			nothingLeft(t, o.Cache)
+		})
+	}
+}
+
+// nothingLeft fails if an installation has left its work folder behind.
+func nothingLeft(t *testing.T, cache string) {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(cache, ".install-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the cache: %v, %v", left, err)
+	}
+}
+
+func TestWithoutNetworkUVsOwnCacheIsTried(t *testing.T) {
+	real, err := exec.LookPath("uv")
+	if named := os.Getenv("TOWLINE_UV"); named != "" {
+		real, err = named, nil
+	}
+	if err != nil {
+		real = "false" // then the second attempt fails too, which is what is looked for below
+	}
+	root := repository(t)
+	withWheel(t, root)
+	o, a := options(t), action(t, root)
+	var said []string
+	o.Log = func(line string) { said = append(said, line) }
+	o.Environ = fakeUV(t, "case \"$*\" in *--offline*) exec "+real+" \"$@\";; esac\necho 'error: dns error' >&2\nexit 2\n")
+	_, failed := bundle.New(o).Package(context.Background(), a)
+	if (failed == nil) != (err == nil) {
+		t.Errorf("Package() = %v, want success where there is uv", failed)
+	}
+	if !strings.Contains(strings.Join(said, "\n"), "trying uv's own cache") {
+		t.Errorf("said %q, want word of the second attempt", said)
+	}
+}
+
+func TestPipStandsInForUV(t *testing.T) {
+	python, err := exec.LookPath("python3.11")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := repository(t)
+	withWheel(t, root)
+	o, a := options(t), action(t, root)
+	want := namesWithout(unpack(t, func() string { pack(t, o, a); return a.Layout }()))
+
+	programs := t.TempDir()
+	write(t, programs, map[string]string{"python3.11*": "#!/bin/sh\nexec " + python + " \"$@\"\n"})
+	var environ []string
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "TOWLINE_UV=") && !strings.HasPrefix(entry, "PATH=") {
+			environ = append(environ, entry)
+		}
+	}
+	o = options(t)
+	o.Environ = append(environ, "PATH="+programs+":/usr/bin:/bin")
+	pack(t, o, a)
+	files := unpack(t, a.Layout)
+	if diff := cmp.Diff(want, namesWithout(files)); diff != "" {
+		t.Errorf("files as installed by pip (-uv +pip):\n%s", diff)
+	}
+	if text := files["opt/towline/lib/bin/towdep-answer"].content; !strings.HasPrefix(text, "#!/usr/bin/env python3.11\n") {
+		t.Errorf("the script begins with %.50q", text)
+	}
+
+	o = options(t)
+	o.Environ = []string{"PATH=/nowhere"}
+	_, err = bundle.New(o).Package(context.Background(), a)
+	wantFault(t, err, fault.Missing, "found neither uv nor python3.11 with pip", "install uv")
+}
+
+func namesWithout(files map[string]member) map[string]bool {
+	names := map[string]bool{}
+	for name := range files {
+		names[name] = true
+	}
+	return names
+}
+
+func TestACancelStopsTheInstaller(t *testing.T) {
+	root := repository(t)
+	withWheel(t, root)
+	o, a := options(t), action(t, root)
+	o.Environ = fakeUV(t, "echo started >&2\nsleep 60\n")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	stop := errors.New("stopped by the user")
+	o.Log = func(string) { cancel(stop) }
+	begun := time.Now()
+	_, err := bundle.New(o).Package(ctx, a)
+	if !errors.Is(err, stop) || time.Since(begun) > 20*time.Second {
+		t.Errorf("Package() = %v after %s, want %v at once", err, time.Since(begun), stop)
+	}
+	nothingLeft(t, o.Cache)
+}
+
+func TestNativeCodeMustFitThePlatform(t *testing.T) {
+	foreign, fitting := uint16(183), uint16(62) // arm64 and amd64, as ELF numbers them
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"code for this processor", map[string]string{"towdep/a.so": elfFile(fitting)}, ""},
+		{"code for several processors", map[string]string{"towdep/a.so": elfFile(foreign), "towdep/b.so": elfFile(fitting)}, ""},
+		{"code for another processor", map[string]string{"towdep/a.cpython-311-x86_64-linux-gnu.so": elfFile(foreign)},
+			"install towdep 2.0: towdep/a.cpython-311-x86_64-linux-gnu.so is EM_AARCH64, wanted code for linux/amd64"},
+		{"a library of another processor", map[string]string{"towdep/libx.so.1": elfFile(foreign)},
+			"install towdep 2.0: towdep/libx.so.1 is EM_AARCH64, wanted code for linux/amd64"},
+		{"a library of a Mac", map[string]string{"towdep/libx.dylib": "\xcf\xfa\xed\xfe\x0c\x00\x00\x01\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"},
+			"install towdep 2.0: towdep/libx.dylib is no ELF file, wanted code for linux/amd64"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := repository(t)
+			wheel(t, filepath.Join(root, "wheels", "towdep-2.0-py3-none-any.whl"), tt.files)
+			write(t, root, map[string]string{"requirements.txt": "--no-index\n--find-links wheels\ntowdep==2.0\n"})
+			o, a := options(t), action(t, root)
+			a.Platform = "linux/amd64"
+			_, err := bundle.New(o).Package(context.Background(), a)
+			if tt.want != "" {
+				wantFault(t, err, fault.Missing, tt.want, "linux/amd64")
+			} else if err != nil {
+				t.Errorf("Package() = %v", err)
+			}
+		})
+	}
+}
+
+// elfFile is the beginning of a program for a processor.
+func elfFile(machine uint16) string {
+	head := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
+	binary.LittleEndian.PutUint16(head[16:], 3)
+	binary.LittleEndian.PutUint16(head[18:], machine)
+	return string(head)
+}
+
+func TestRequirementsThatCannotBeUsed(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		file  string
+		files map[string]string
+		want  string
+		hint  string
+	}{
+		{"no such file", "requirements.txt", nil, "no file requirements.txt", "add the file"},
+		{"an empty file", "requirements.txt", map[string]string{"requirements.txt": ""}, "requirements.txt is empty", "remove image.requirements"},
+		{"a project file", "pyproject.toml", map[string]string{"pyproject.toml": "[project]\n"}, "read pyproject.toml: wanted a requirements file", "uv export"},
+		{"uv's lock", "uv.lock", map[string]string{"uv.lock": "version = 1\n"}, "read uv.lock: wanted a requirements file", "uv export"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := repository(t)
+			write(t, root, tt.files)
+			a := action(t, root)
+			a.Requirements = tt.file
+			_, err := bundle.New(options(t)).Package(context.Background(), a)
+			wantFault(t, err, fault.Repository, tt.want, tt.hint)
+		})
+	}
+}
+
+// Whatever decides what is installed decides whether the cache may be used.
+func TestWhatRequirementsNameBelongsToTheirKey(t *testing.T) {
+	root := repository(t)
+	withWheel(t, root)
+	write(t, root, map[string]string{
+		"requirements.txt": "--no-index\n-f wheels\n-r more.txt\n--constraint=pins.txt\n", "more.txt": "towdep\n", "pins.txt": "towdep==1.0\n",
+	})
+	o, a := options(t), action(t, root)
+	pack(t, o, a)
+	for _, tt := range []struct {
+		name   string
+		change func()
+		reused bool
+	}{
+		{"nothing", func() {}, true},
+		{"a file by -r", func() { write(t, root, map[string]string{"more.txt": "towdep>=1\n"}) }, false},
+		{"a file by --constraint", func() { write(t, root, map[string]string{"pins.txt": "towdep>=0.1\n"}) }, false},
+		{"a wheel", func() {
+			wheel(t, filepath.Join(root, "wheels", "towdep-1.0-py3-none-any.whl"), map[string]string{"towdep/__init__.py": "new = 1\n"})
+		}, false},
+		{"a file that is not named", func() { write(t, root, map[string]string{"other.txt": "x\n"}) }, true},
+	} {
+		tt.change()
+		if said := pack(t, o, a).Said; strings.Contains(said, "from the cache") != tt.reused {
+			t.Errorf("after a change of %s: %s; want reuse: %t", tt.name, said, tt.reused)
+		}
+	}
+}
+
+func TestOnlyCommentsNeedNoInstaller(t *testing.T) {
+	root := repository(t)
+	write(t, root, map[string]string{"requirements.txt": "# none yet\n"})
+	o, a := options(t), action(t, root)
+	o.Environ = nil
+	if said := pack(t, o, a).Said; !strings.Contains(said, "no dependencies") {
+		t.Errorf("said %q, want no dependencies", said)
+	}
+}
