@@ -43,7 +43,7 @@ def refused(code, call, **request):
         call(**request)
     except ClientError as error:
         equal(error.response["Error"]["Code"], code, call.__name__)
-        return error.response["Error"]["Message"]
+        return error.response["Error"].get("Message", "")
     raise AssertionError(f"{call.__name__}: found no error, wanted {code}")
 
 
