@@ -37,7 +37,7 @@ type ProcessOptions struct {
 }
 
 // keepRoots is how many images stay unpacked.
-const keepRoots = 8
+const keepRoots = 20
 
 // NewProcess makes a runtime. It unpacks and starts nothing yet.
 func NewProcess(o ProcessOptions) (*Process, error) {
@@ -114,7 +114,7 @@ func (p *Process) checked(ctx context.Context) (*bubblewrap, error) {
 		}
 		if err != nil && p.sandbox == "bwrap" {
 			return nil, fault.Newf(fault.Missing, "use a sandbox: %w", err).
-				Hintf("install bubblewrap, or run without it: sandbox none")
+				Hintf("install bubblewrap, or set TOWLINE_SANDBOX=none to run without it")
 		}
 		if err != nil {
 			p.log.Debug("programs run without a sandbox", "reason", err)

@@ -127,7 +127,7 @@ func TestPrograms(t *testing.T) {
 		symlink("opt/towline/bin/link", "train"),
 		file("opt/program/script.py", "import sys; print('ran', *sys.argv[1:])"),
 	)
-	for _, tt := range []struct {
+	tests := []struct {
 		name       string
 		entrypoint []string
 		cmd        []string
@@ -144,9 +144,10 @@ func TestPrograms(t *testing.T) {
 		{"the image's entrypoint comes first", []string{"/opt/other/absolute", "first"}, []string{"unused"}, []string{"train"}, "ran first train"},
 		{"the image's own command stands in for none", nil, []string{"shell", "by", "default"}, []string{}, "ran by default"},
 		{"an entrypoint that is Python itself", []string{"python", "script.py"}, nil, []string{"train"}, "ran train"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inEach(t, func(t *testing.T, p *runtime.Process) {
+	}
+	inEach(t, func(t *testing.T, p *runtime.Process) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
 				image := configured(t, v1.Config{
 					Entrypoint: tt.entrypoint, Cmd: tt.cmd, WorkingDir: "/opt/program",
 					Env:    []string{"PATH=/opt/towline/bin:/usr/local/bin"},
@@ -157,8 +158,8 @@ func TestPrograms(t *testing.T) {
 					t.Errorf("the program ended with %d and said %q, want %q", code, said, tt.want)
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestProgramsThatCannotRun(t *testing.T) {
@@ -233,6 +234,17 @@ func TestAMachineWithoutBubblewrap(t *testing.T) {
 				t.Errorf("Run() = %v, want an error of kind missing", err)
 			}
 		})
+	}
+}
+
+func TestASandboxThatBreaksDown(t *testing.T) {
+	broken := tools(t, map[string]string{"bwrap": `case "$*" in *json-status-fd*) echo "bwrap: no room for a sandbox" >&2; exit 1;; esac`})
+	p := newProcess(t, runtime.ProcessOptions{Environ: []string{"PATH=" + broken}})
+	task := begin(t, p, runtime.Spec{Image: imageOf(t, layer(t, script("exit 0")))}, io.Discard)
+	_, err := task.Wait()
+	want := "the sandbox ended with exit code 1 before the program ran: bwrap: no room for a sandbox"
+	if err == nil || err.Error() != want || fault.KindOf(err) != fault.Remote {
+		t.Errorf("Wait() = %v, want %s", err, want)
 	}
 }
 

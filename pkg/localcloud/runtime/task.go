@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +56,7 @@ func (t *task) judge() {
 		t.code = code
 	case t.code > 128: // it was killed
 	case t.err == nil:
-		t.err = fault.Newf(fault.Remote, "the sandbox ended with exit code %d before the program ran: %s", t.code, t.proc.Tail()).
+		t.err = fault.Newf(fault.Remote, "the sandbox ended with exit code %d before the program ran: %s", t.code, strings.TrimSpace(t.proc.Tail())).
 			Hintf("set TOWLINE_SANDBOX=none to run without bubblewrap")
 	}
 }

@@ -445,3 +445,39 @@ func TestAnUnpackingThatBrokeOffIsDoneAgain(t *testing.T) {
 		t.Errorf("Run() again = %v", err)
 	}
 }
+
+// FuzzLayers unpacks whatever comes: it may be refused, but nothing may be
+// written beside the cache, and a refused layer leaves nothing.
+func FuzzLayers(f *testing.F) {
+	for _, entries := range [][]entry{
+		{script("exit 0")},
+		{file("../escape", "x")},
+		{symlink("out", "/tmp"), file("out/escape", "x")},
+		{symlink("out", "../../../.."), hardlink("in", "out/escape")},
+		{file("a/x", "1"), hardlink("a/y", "a/x"), file("a/.wh.x", ""), file("a/.wh..wh..opq", "")},
+		{special("dev/null", tar.TypeChar), folder("dev"), file("dev/.wh...", "")},
+	} {
+		f.Add(archive(f, entries...))
+	}
+	f.Add(hole(1 << 30))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		world := t.TempDir()
+		cache := filepath.Join(world, "1", "2", "3", "4", "5", "6", "7", "8", "cache")
+		p := newProcess(t, runtime.ProcessOptions{Cache: cache, Sandbox: "none", Environ: []string{}})
+		_, err := p.Run(t.Context(), runtime.Spec{Name: "job", Image: imageOf(t, layerOf(t, data)), Args: []string{"no-such-program"}, OptML: world})
+		if err == nil {
+			t.Fatal("Run() found a program that cannot be there")
+		}
+		for dir := filepath.Dir(cache); ; dir = filepath.Dir(dir) {
+			if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+				t.Errorf("%s holds %v, %v", dir, entries, err)
+			}
+			if dir == world {
+				break
+			}
+		}
+		if strings.Contains(err.Error(), "unpack layer") {
+			nothingLeft(t, cache)
+		}
+	})
+}
