@@ -3,7 +3,9 @@ package bundle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"gitlab.com/towline/towline/pkg/fault"
@@ -90,7 +93,7 @@ func (b *Bundler) source(ctx context.Context, ref string) (source, error) {
 	}
 	found, err := puller.Get(ctx, reference)
 	if err != nil {
-		return source{}, registryFault("read base image "+ref, err)
+		return source{}, baseFault(ref, err)
 	}
 	repository := reference.Context()
 	s := source{root: found.Descriptor, repository: repository.Name(), name: reference.Name()}
@@ -100,17 +103,17 @@ func (b *Bundler) source(ctx context.Context, ref string) (source, error) {
 		}
 		child, err := puller.Get(ctx, repository.Digest(d.Digest.String()))
 		if err != nil {
-			return nil, registryFault("read base image "+ref, err)
+			return nil, baseFault(ref, err)
 		}
 		return child.Manifest, nil
 	}
 	s.blob = func(d v1.Descriptor) ([]byte, error) {
 		layer, err := puller.Layer(ctx, repository.Digest(d.Digest.String()))
 		if err != nil {
-			return nil, registryFault("read base image "+ref, err)
+			return nil, baseFault(ref, err)
 		}
 		text, err := readLayer(layer)
-		return text, registryFault("read base image "+ref, err)
+		return text, baseFault(ref, err)
 	}
 	return s, nil
 }
@@ -237,6 +240,15 @@ func baseConfig(s source, ref string, manifest *v1.Manifest) (*v1.ConfigFile, er
 			ref, len(config.RootFS.DiffIDs), len(manifest.Layers))
 	}
 	return &config, nil
+}
+
+// baseFault classifies an error of reading a base from its registry.
+func baseFault(ref string, err error) error {
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return fault.Newf(fault.Missing, "read base image %s: %w", ref, err).Hintf("correct image.base in towline.yaml")
+	}
+	return registryFault("read base image "+ref, err)
 }
 
 // reference parses an image's name; hosts that are mapped are spoken to in plain HTTP.

@@ -95,7 +95,7 @@ func (b *Bundler) layer(ctx context.Context, img *image, i int, d v1.Descriptor)
 			return nil, err
 		}
 		content, err := layer.Compressed()
-		return content, registryFault("read base image "+from, err)
+		return content, baseFault(from, err)
 	}
 	return &remote.MountableLayer{Layer: own, Reference: repository.Digest(digest)}, nil
 }
