@@ -27,6 +27,7 @@ import (
 type fakeRuntime struct {
 	train func(ctx context.Context, spec runtime.Spec) int // ctx ends with SIGTERM
 	serve http.Handler
+	pid   int // of every program
 
 	mu    sync.Mutex
 	specs []runtime.Spec
@@ -35,7 +36,7 @@ type fakeRuntime struct {
 
 func (f *fakeRuntime) Run(_ context.Context, spec runtime.Spec) (runtime.Task, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	task := &fakeTask{cancel: cancel, done: make(chan struct{}), killed: make(chan struct{})}
+	task := &fakeTask{pid: f.pid, cancel: cancel, done: make(chan struct{}), killed: make(chan struct{})}
 	f.mu.Lock()
 	f.specs, f.tasks = append(f.specs, spec), append(f.tasks, task)
 	f.mu.Unlock()
@@ -93,6 +94,7 @@ func (f *fakeRuntime) count() int {
 }
 
 type fakeTask struct {
+	pid    int
 	cancel context.CancelFunc
 	done   chan struct{}
 	killed chan struct{}
@@ -100,7 +102,7 @@ type fakeTask struct {
 	code   int
 }
 
-func (t *fakeTask) PID() int              { return 0 }
+func (t *fakeTask) PID() int              { return t.pid }
 func (t *fakeTask) Done() <-chan struct{} { return t.done }
 
 func (t *fakeTask) Wait() (int, error) {

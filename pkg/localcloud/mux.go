@@ -44,7 +44,7 @@ func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler
 			handler.ServeHTTP(w, r)
 			return
 		}
-		protocol.WriteError(w, protocol.UnknownOperation(service, ""))
+		protocol.Refuse(w, r, service)
 	})
 }
 

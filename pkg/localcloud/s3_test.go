@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -251,5 +252,59 @@ func TestCopyAndDelete(t *testing.T) {
 	}
 	if _, err := c.s3.DeleteBucket(t.Context(), &s3.DeleteBucketInput{Bucket: aws.String(localcloud.Bucket)}); err != nil {
 		t.Errorf("DeleteBucket of an empty bucket = %v", err)
+	}
+}
+
+func TestBodiesInChunks(t *testing.T) {
+	c := start(t, localcloud.Options{})
+	signature := ";chunk-signature=" + strings.Repeat("0", 64)
+	for _, tt := range []struct {
+		name, kind, body, trailer string
+		status                    int
+	}{
+		{"unsigned with a checksum behind", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "5\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n", "x-amz-checksum-crc32", 200},
+		{"signed", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "b" + signature + "\r\nhello world\r\n0" + signature + "\r\n\r\n", "", 200},
+		{"signed with a checksum behind", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "b" + signature + "\r\nhello world\r\n0" + signature + "\r\nx-amz-checksum-crc64nvme:jSnVw/bqjr4=\r\nx-amz-trailer-signature:00\r\n\r\n", "x-amz-checksum-crc64nvme", 200},
+		{"a wrong checksum behind", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "b\r\nhello world\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "x-amz-checksum-crc32", 400},
+		{"a promised checksum that is missing", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "b\r\nhello world\r\n0\r\n\r\n", "x-amz-checksum-sha256", 400},
+		{"a chunk that ends early", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "b\r\nhello", "", 400},
+		{"a chunk without a size", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "zz\r\nhello world\r\n0\r\n\r\n", "", 400},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, c.URL()+"/"+localcloud.Bucket+"/chunks", strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = http.Header{"X-Amz-Content-Sha256": {tt.kind}, "X-Amz-Decoded-Content-Length": {"11"}, "Content-Encoding": {"aws-chunked"}, "X-Amz-Trailer": {tt.trailer}}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body := read(t, resp.Body); resp.StatusCode != tt.status {
+				t.Fatalf("PUT = %d %s, want %d", resp.StatusCode, body, tt.status)
+			}
+			if tt.status == 200 && c.get(t, "chunks") != "hello world" {
+				t.Errorf("GetObject = %q", c.get(t, "chunks"))
+			}
+		})
+	}
+}
+
+func TestWhatComesBackWithAnObject(t *testing.T) {
+	c := start(t, localcloud.Options{})
+	_, err := c.s3.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(localcloud.Bucket), Key: aws.String("a"), Body: strings.NewReader("x"),
+		ContentType: aws.String("text/csv"), Metadata: map[string]string{"identity": "7f"},
+	})
+	if err != nil {
+		t.Fatalf("PutObject = %v", err)
+	}
+	out, err := c.s3.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(localcloud.Bucket), Key: aws.String("a")})
+	if err != nil || aws.ToString(out.ContentType) != "text/csv" || out.Metadata["identity"] != "7f" || len(out.Metadata) != 1 {
+		t.Errorf("GetObject = %+v, %v, want the type and the metadata", out, err)
+	}
+	list, err := c.s3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(localcloud.Bucket), Prefix: aws.String("none")})
+	if err != nil || list.KeyCount == nil {
+		t.Errorf("ListObjectsV2 of nothing = %+v, %v, want a KeyCount of 0", list, err)
 	}
 }

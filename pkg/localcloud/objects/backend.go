@@ -169,6 +169,7 @@ func (d backend) HeadObject(bucket, key string) (*gofakes3.Object, error) {
 const (
 	etagHeader     = "X-Towline-Etag"
 	checksumHeader = "X-Amz-Checksum-Crc32"
+	userPrefix     = "X-Amz-Meta-"
 )
 
 func (e entry) object() *gofakes3.Object {
@@ -251,7 +252,7 @@ func kept(meta map[string]string) map[string]string {
 	out := map[string]string{}
 	for name, value := range meta {
 		switch {
-		case strings.HasPrefix(name, "X-Amz-Meta-"), name == "Content-Type", name == "Content-Disposition":
+		case strings.HasPrefix(name, userPrefix), name == "Content-Type", name == "Content-Disposition":
 			out[name] = value
 		case name == "Content-Encoding" && value != "":
 			out[name] = value

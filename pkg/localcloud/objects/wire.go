@@ -144,14 +144,15 @@ type answer struct {
 	http.ResponseWriter
 	request *http.Request
 	began   bool
-	failure *bytes.Buffer // an answer with status 500, held back until it is whole
+	status  int
+	held    *bytes.Buffer // an answer that is held back until it is whole
 }
 
 func (a *answer) WriteHeader(status int) {
 	if a.began {
 		return
 	}
-	a.began = true
+	a.began, a.status = true, status
 	header := a.Header()
 	header.Del("Access-Control-Allow-Origin") // pages of other sites may not read this
 	if etag := header.Get(etagHeader); etag != "" {
@@ -162,8 +163,14 @@ func (a *answer) WriteHeader(status int) {
 		header.Del(checksumHeader)
 		header.Del("X-Amz-Checksum-Type")
 	}
-	if status == http.StatusInternalServerError {
-		a.failure = &bytes.Buffer{}
+	for name, values := range header {
+		if strings.HasPrefix(name, userPrefix) { // S3 has users' names in lower case
+			delete(header, name)
+			header[strings.ToLower(name)] = values
+		}
+	}
+	if status == http.StatusInternalServerError || status == http.StatusOK && a.request.URL.Query().Get("list-type") == "2" {
+		a.held = &bytes.Buffer{}
 		return
 	}
 	a.ResponseWriter.WriteHeader(status)
@@ -171,21 +178,26 @@ func (a *answer) WriteHeader(status int) {
 
 func (a *answer) Write(b []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if a.failure != nil {
-		return a.failure.Write(b)
+	if a.held != nil {
+		return a.held.Write(b)
 	}
 	return a.ResponseWriter.Write(b)
 }
 
+// finish ends an answer. A full disk gets its own status, and a listing of
+// nothing says how many keys that is.
 func (a *answer) finish() {
 	a.WriteHeader(http.StatusOK)
-	if a.failure == nil {
+	if a.held == nil {
 		return
 	}
-	status := http.StatusInternalServerError
-	if bytes.Contains(a.failure.Bytes(), []byte("<Code>"+storageFull+"</Code>")) {
-		status = http.StatusInsufficientStorage
+	body := a.held.Bytes()
+	if bytes.Contains(body, []byte("<Code>"+storageFull+"</Code>")) {
+		a.status = http.StatusInsufficientStorage
 	}
-	a.ResponseWriter.WriteHeader(status)
-	_, _ = a.ResponseWriter.Write(a.failure.Bytes()) // a client that went away is not told
+	if end := []byte("</ListBucketResult>"); a.status == http.StatusOK && !bytes.Contains(body, []byte("<KeyCount>")) {
+		body = bytes.Replace(body, end, append([]byte("<KeyCount>0</KeyCount>"), end...), 1)
+	}
+	a.ResponseWriter.WriteHeader(a.status)
+	_, _ = a.ResponseWriter.Write(body) // a client that went away is not told
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &seconds); err != nil {
 		return &json.UnmarshalTypeError{Value: "string", Type: nil, Field: "timestamp"}
 	}
-	*t = Time{time.UnixMilli(int64(seconds * 1000)).UTC()}
+	*t = Time{time.UnixMilli(int64(math.Round(seconds * 1000))).UTC()}
 	return nil
 }
 

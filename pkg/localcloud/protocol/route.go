@@ -46,6 +46,16 @@ func Service(r *http.Request) string {
 	return S3
 }
 
+// Refuse answers a request for a service that is not there, in the form that
+// its client reads.
+func Refuse(w http.ResponseWriter, r *http.Request, service string) {
+	if err := UnknownOperation(service, ""); isQuery(r) {
+		WriteQueryError(w, err)
+	} else {
+		WriteError(w, err)
+	}
+}
+
 func isQuery(r *http.Request) bool {
 	form := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	return r.URL.Path == "/" && (r.Method == http.MethodPost && form || r.URL.Query().Has("Action"))

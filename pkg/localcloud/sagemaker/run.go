@@ -110,10 +110,17 @@ func (r *run) broke(ctx context.Context, step string, err error) outcome {
 		return failure("ClientError: %s", mistake.text)
 	case errors.Is(err, syscall.ENOSPC):
 		return failure("ClientError: No space left on device: %s: %v", step, err)
-	case fault.KindOf(err) == fault.Missing:
+	case yours(err):
 		return failure("ClientError: %s: %v", step, err)
 	}
 	return failure("InternalServerError: %s: %v", step, err)
+}
+
+// yours says whether it is the caller who can mend what the runtime could not
+// do: an image without its program, a Python that is not there.
+func yours(err error) bool {
+	kind := fault.KindOf(err)
+	return kind == fault.Missing || kind == fault.Repository || kind == fault.Usage
 }
 
 // step tells of a new secondary status.

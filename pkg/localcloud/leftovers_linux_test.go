@@ -1,0 +1,78 @@
+package localcloud_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sagemaker/types"
+
+	"gitlab.com/towline/towline/pkg/localcloud"
+	"gitlab.com/towline/towline/pkg/localcloud/runtime"
+)
+
+// sleeper starts a program in a process group of its own.
+func sleeper(t *testing.T) (pid int, ended <-chan error) {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd.Process.Pid, done
+}
+
+// killed copies the folder of a cloud as a kill -9 would leave it, while a
+// training job runs as the given process.
+func killed(t *testing.T, pid int) string {
+	t.Helper()
+	fake := &fakeRuntime{pid: pid, train: func(ctx context.Context, _ runtime.Spec) int { <-ctx.Done(); return 143 }}
+	c := start(t, localcloud.Options{Runtime: fake, StopGrace: 50 * time.Millisecond})
+	c.create(t, job("lost", c.push(t, randomImage(t))))
+	eventually(t, "the program's start", func() bool {
+		content, err := os.ReadFile(filepath.Join(c.dir, "sagemaker", "processes.json"))
+		return err == nil && strings.Contains(string(content), `"pid"`) && c.describe(t, "lost").SecondaryStatus == types.SecondaryStatusTraining
+	})
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(c.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestWhatAKilledCloudLeftIsEnded(t *testing.T) {
+	pid, ended := sleeper(t)
+	start(t, localcloud.Options{Dir: killed(t, pid)})
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the program of the killed cloud still runs")
+	}
+}
+
+func TestAnotherProcessOfTheSameNumberIsSpared(t *testing.T) {
+	pid, ended := sleeper(t)
+	dir := killed(t, pid)
+	path := filepath.Join(dir, "sagemaker", "processes.json")
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(content), `"start": "`, `"start": "1`, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start(t, localcloud.Options{Dir: dir})
+	select {
+	case <-ended:
+		t.Error("a process that is not the cloud's was killed")
+	case <-time.After(200 * time.Millisecond):
+	}
+}
