@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -48,15 +49,22 @@ func newRoot(a *app) *cobra.Command {
 			"account it does all of that on this machine, in an embedded local cloud.",
 		Example: "  towline init my-model && cd my-model && towline run\n" +
 			"  towline run --dry-run --target aws --env prod",
-		Version:       a.version,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	// Cobra's own version flag takes a template, and a program with templates
+	// keeps every method of every library: it is twice as large.
+	version := root.Flags().Bool("version", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !*version {
+			return cmd.Help()
+		}
+		_, err := fmt.Fprintf(a.stdout, "towline %s\n", a.version)
+		return err
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetVersionTemplate("towline {{.Version}}\n")
 	root.SetFlagErrorFunc(usageError)
 	a.addGlobals(root)
 	root.AddCommand(

@@ -136,6 +136,11 @@ func share(part, whole int64) float64 { return float64(part) / float64(whole) }
 // Accuracy is the share of rows that were called right.
 func (c *confusion) Accuracy() string { return percent(share(c.Right, c.Rows)) }
 
+// summary is the matrix in a sentence.
+func (c *confusion) summary() string {
+	return fmt.Sprintf("%d rows of %d classes, %d called right (%s).", c.Rows, c.Classes, c.Right, c.Accuracy())
+}
+
 // grid is where the cells of the picture lie.
 type grid struct {
 	left, top, cell float64

@@ -1,103 +1,89 @@
 package report
 
 import (
-	"bytes"
-	_ "embed" // the page and its style
-	"html/template"
-	"maps"
-	"slices"
-	"strings"
+	_ "embed" // the page's style
+	"fmt"
 
 	"gitlab.com/towline/towline/pkg/record"
 )
 
-//go:embed page.html.tmpl
-var pageText string
-
 //go:embed page.css
 var pageStyle string
 
-// page is everything that the template shows.
-type page struct {
-	Style       template.CSS
-	Project     string
-	Model       string
-	Name        string
-	Outcome     string
-	Note        string
-	Checks      []row
-	MoreChecks  string
-	Bars        *picture
-	Metrics     []metricRow
-	MoreMetrics string
-	Confusion   *confusion
-	Residuals   *residuals
-	Facts       []fact
-	Reasons     []fact
-	MoreReasons string
-}
-
-// row is one line of the verdict's table.
-type row struct {
-	Metric, Rule, Candidate, Champion, Limit, Status, Text string
-}
-
-type metricRow struct {
-	Name, Value, Champion string
-}
+const pageHead = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>%s %s: %s</title>
+<style>
+`
 
 // HTML writes a page about the release that needs no other file and no
 // network, and runs no script.
 func HTML(rec record.Record) []byte {
-	var out bytes.Buffer
-	parsed, err := template.New("page").Funcs(template.FuncMap{"percent": percent, "viewbox": viewbox}).Parse(pageText)
-	if err == nil {
-		err = parsed.Execute(&out, pageOf(rec))
-	}
-	if err != nil {
-		return []byte("<!doctype html><title>towline</title><p>" + template.HTMLEscapeString(err.Error()) + "</p>\n")
-	}
-	return out.Bytes()
+	var m markup
+	m.put(pageHead, name(rec.Model), clip(rec.Name(), nameLength), outcome(rec))
+	m.text.WriteString(pageStyle)
+	m.put("</style>\n</head>\n<body>\n<main>\n")
+	m.title(rec)
+	m.verdict(rec.Verdict)
+	m.metrics(rec)
+	m.confusion(confusionOf(rec))
+	m.residuals(residualsOf(rec))
+	m.release(rec)
+	m.put("<footer>Made by Towline from the release record.</footer>\n</main>\n</body>\n</html>\n")
+	return []byte(m.text.String())
 }
 
-func pageOf(rec record.Record) page {
-	metrics := metricsOf(rec)
-	p := page{
-		Style:   template.CSS(pageStyle), //nolint:gosec // our own file
-		Project: name(rec.Project), Model: name(rec.Model), Name: clip(rec.Name(), nameLength),
-		Outcome: outcome(rec),
-		Bars:    barsOf(rec), Confusion: confusionOf(rec), Residuals: residualsOf(rec),
-		Facts:       factsOf(rec),
-		MoreMetrics: more(len(metrics), maxMetrics, "metrics"),
-		MoreReasons: more(len(rec.Reason), maxReasons, "reasons"),
+func (m *markup) title(rec record.Record) {
+	m.put("<header>\n<p class=\"project\">%s</p>\n<h1>%s <span class=\"version\">%s</span></h1>\n",
+		name(rec.Project), name(rec.Model), clip(rec.Name(), nameLength))
+	class, words := "unjudged", "– not judged"
+	switch outcome(rec) {
+	case "passed":
+		class, words = "passed", "✓ passed the gate"
+	case "refused":
+		class, words = "refused", "✗ refused by the gate"
+	case "passed unjudged":
+		words = "– passed, but nothing was checked"
 	}
+	m.put("<p class=\"badge %s\">%s</p>\n", class, words)
 	if rec.Verdict != nil {
-		p.Note = said(rec.Verdict.Note)
-		p.MoreChecks = more(len(rec.Verdict.Checks), maxChecks, "checks")
-		for _, check := range first(rec.Verdict.Checks, maxChecks) {
-			p.Checks = append(p.Checks, rowOf(check))
-		}
+		m.optional("<p class=\"note\">%s</p>\n", said(rec.Verdict.Note))
 	}
-	for _, m := range first(metrics, maxMetrics) {
-		p.Metrics = append(p.Metrics, metricRow{name(m.Name), number(m.Value), optional(m.Champion)})
-	}
-	for _, reason := range first(rec.Reason, maxReasons) {
-		p.Reasons = append(p.Reasons, fact{clip(reason.Commit, 12), said(reason.Text)})
-	}
-	return p
+	m.put("</header>\n")
 }
 
-func rowOf(check record.Check) row {
-	return row{
-		Metric: name(check.Metric), Rule: ruleText(check.Rule),
-		Candidate: optional(check.Candidate), Champion: optional(check.Champion), Limit: limitText(check),
-		Status: clip(check.Status, nameLength), Text: said(check.Text),
+func (m *markup) verdict(v *record.Verdict) {
+	if v == nil || len(v.Checks) == 0 {
+		return
 	}
+	m.section("verdict", "Verdict")
+	m.put("<div class=\"wide\">\n")
+	m.head("", cells{{"Metric", ""}, {"Rule", ""}, {"Candidate", "n"}, {"Champion", "n"}, {"Limit", "n"}, {"Status", ""}, {"In words", ""}})
+	for _, check := range first(v.Checks, maxChecks) {
+		status := clip(check.Status, nameLength)
+		m.row(cells{
+			{name(check.Metric), ""},
+			{ruleText(check.Rule), "rule-name"},
+			{optional(check.Candidate), "n"},
+			{optional(check.Champion), "n"},
+			{limitText(check), "n"},
+			{mark(check.Status) + " " + status, "status " + status},
+			{said(check.Text), "words"},
+		})
+	}
+	m.foot()
+	m.put("</div>\n")
+	m.optional("<p class=\"more\">%s</p>\n", more(len(v.Checks), maxChecks, "checks"))
+	m.put("</section>\n")
 }
 
-// Mark is the status as a sign, so that colour alone says nothing.
-func (r row) Mark() string { return mark(r.Status) }
-
+// mark is the status as a sign, so that colour alone says nothing.
 func mark(status string) string {
 	switch status {
 	case "passed":
@@ -108,73 +94,99 @@ func mark(status string) string {
 	return "–"
 }
 
-// Badge is the outcome as the name of a style.
-func (p page) Badge() string { return strings.ReplaceAll(p.Outcome, " ", "-") }
-
-// Compared says that a champion's numbers are known.
-func (p page) Compared() bool {
-	return slices.ContainsFunc(p.Metrics, func(m metricRow) bool { return m.Champion != "–" })
+func (m *markup) metrics(rec record.Record) {
+	metrics := metricsOf(rec)
+	if len(metrics) == 0 {
+		return
+	}
+	bars := barsOf(rec)
+	m.section("scores", "Metrics")
+	m.draw(bars)
+	m.fold("Metrics as a table", bars == nil)
+	m.head("", cells{{"Metric", ""}, {"Candidate", "n"}, {"Champion", "n"}})
+	for _, one := range first(metrics, maxMetrics) {
+		m.row(cells{{name(one.Name), ""}, {number(one.Value), "n"}, {optional(one.Champion), "n"}})
+	}
+	m.foot()
+	m.put("</div>\n")
+	m.optional("<p class=\"more\">%s</p>\n", more(len(metrics), maxMetrics, "metrics"))
+	m.put("</details>\n</section>\n")
 }
 
-// factsOf lists what is known of the release, stage by stage.
-func factsOf(rec record.Record) []fact {
-	list := facts("version", rec.Version.Version, "candidate", rec.Candidate, "builds on", rec.Base, "bump", rec.Bump,
-		"identity", rec.Identity, "repository", rec.Source.Repository, "commit", commitOf(rec.Source), "branch or tag", rec.Source.Ref,
-		"pipeline", rec.Source.Pipeline, "job", rec.Source.Job)
-	for _, channel := range first(rec.Data, maxFacts) {
-		list = append(list, facts("data "+channel.Name, channelText(channel))...)
+func (m *markup) confusion(c *confusion) {
+	if c == nil {
+		return
 	}
-	if i := rec.Image; i != nil {
-		list = append(list, facts("image", imageOf(*i), "image built on", i.Base, "platform", i.Platform, "python", i.Python, "image size", bytesOf(i.Size))...)
+	m.section("classes", "Confusion matrix")
+	defer m.put("</section>\n")
+	if c.Problem != "" {
+		m.put("<p class=\"note\">%s</p>\n", c.Problem)
+		return
 	}
-	if t := rec.Training; t != nil {
-		list = append(list, facts("training job", t.Job, "trained on", t.Instance, "training started", t.Started, "training ended", t.Ended, "model data", t.ModelData)...)
-		for _, key := range first(slices.Sorted(maps.Keys(t.Hyperparameters)), maxFacts) {
-			list = append(list, facts("hyperparameter "+key, t.Hyperparameters[key])...)
+	how := "Each cell is coloured by its share of the row."
+	if c.Picture == nil {
+		how = "There are too many classes for a picture."
+	}
+	m.put("<p>%s %s</p>\n<div class=\"beside\">\n", c.summary(), how)
+	m.draw(c.Picture)
+	m.put("<div>\n")
+	m.mistakes(c.Mistakes)
+	m.put("</div>\n</div>\n")
+	m.fold("Class by class", c.Classes <= maxWritten)
+	m.head("", cells{{"Class", ""}, {"Rows", "n"}, {"Recall", "n"}, {"Precision", "n"}})
+	for _, one := range c.Table {
+		m.row(cells{{one.Name, ""}, {fmt.Sprint(one.Rows), "n"}, {percent(one.Recall), "n"}, {percent(one.Precision), "n"}})
+	}
+	m.foot()
+	m.put("</div>\n")
+	m.optional("<p class=\"more\">%s</p>\n", c.Omitted)
+	m.put("</details>\n")
+}
+
+func (m *markup) mistakes(list []mistake) {
+	if len(list) == 0 {
+		m.put("<p>No mistakes.</p>\n")
+		return
+	}
+	m.head("Most frequent mistakes", cells{{"Observed", ""}, {"Called", ""}, {"Rows", "n"}, {"Share", "n"}})
+	for _, one := range list {
+		m.row(cells{{one.Observed, "plain"}, {one.Called, ""}, {fmt.Sprint(one.Count), "n"}, {percent(one.Share), "n"}})
+	}
+	m.foot()
+}
+
+func (m *markup) residuals(r *residuals) {
+	if r == nil {
+		return
+	}
+	m.section("errors", "Residuals")
+	defer m.put("</section>\n")
+	if r.Problem != "" {
+		m.put("<p class=\"note\">%s</p>\n", r.Problem)
+		return
+	}
+	m.put("<div class=\"beside\">\n")
+	m.draw(r.Picture)
+	m.put("<div>\n")
+	m.facts(r.Facts, "n")
+	m.put("</div>\n</div>\n")
+	m.optional("<p class=\"more\">%s</p>\n", r.Outside)
+}
+
+func (m *markup) release(rec record.Record) {
+	m.section("release", "Release")
+	m.put("<div class=\"wide\">\n")
+	m.facts(factsOf(rec), "value")
+	m.put("</div>\n")
+	if len(rec.Reason) > 0 {
+		m.put("<h3>Why this version</h3>\n<ul>\n")
+		for _, reason := range first(rec.Reason, maxReasons) {
+			m.put("<li>")
+			m.optional("<code>%s</code> ", clip(reason.Commit, 12))
+			m.put("%s</li>\n", said(reason.Text))
 		}
+		m.put("</ul>\n")
+		m.optional("<p class=\"more\">%s</p>\n", more(len(rec.Reason), maxReasons, "reasons"))
 	}
-	if e := rec.Evaluation; e != nil {
-		list = append(list, facts("test data", e.TestData, "test channel", e.DataName)...)
-	}
-	if e := rec.Endpoint; e != nil {
-		list = append(list, facts("endpoint", e.Name, "environment", e.Environment, "endpoint config", e.Config)...)
-	}
-	return list
-}
-
-// facts makes facts of names and texts in turn, without the empty ones.
-func facts(pairs ...string) []fact {
-	var list []fact
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			list = append(list, fact{name(pairs[i]), said(pairs[i+1])})
-		}
-	}
-	return list
-}
-
-func commitOf(s record.Source) string {
-	if s.Dirty {
-		return s.Commit + " with uncommitted changes"
-	}
-	return s.Commit
-}
-
-func channelText(c record.Channel) string {
-	if c.Digest == "" {
-		return c.URI
-	}
-	return c.URI + " (" + c.Digest + ")"
-}
-
-// imageOf is the reference by digest.
-func imageOf(i record.Image) string {
-	if i.Repository == "" {
-		return i.Digest
-	}
-	return i.Repository + "@" + i.Digest
-}
-
-func viewbox(p *picture) string {
-	return "0 0 " + px(float64(p.Width)) + " " + px(float64(p.Height))
+	m.put("</section>\n")
 }

@@ -47,10 +47,10 @@ func markdownChecks(text *strings.Builder, checks []record.Check) {
 	}
 	text.WriteString("| | metric | rule | candidate | champion | limit |\n|---|---|---|---:|---:|---:|\n")
 	for _, check := range first(checks, maxChecks) {
-		r := rowOf(check)
-		sign := map[string]string{"✓": "✅", "✗": "❌", "–": "⚪"}[r.Mark()]
+		sign := map[string]string{"✓": "✅", "✗": "❌", "–": "⚪"}[mark(check.Status)]
 		fmt.Fprintf(text, "| %s %s | %s | %s | %s | %s | %s |\n",
-			sign, escape(r.Status), code(r.Metric), escape(r.Rule), r.Candidate, r.Champion, r.Limit)
+			sign, escape(clip(check.Status, nameLength)), code(name(check.Metric)), escape(ruleText(check.Rule)),
+			optional(check.Candidate), optional(check.Champion), limitText(check))
 	}
 	text.WriteString("\n")
 	for _, check := range first(checks, maxChecks) {
@@ -88,7 +88,7 @@ func markdownConfusion(text *strings.Builder, c *confusion) {
 		fmt.Fprintf(text, "%s\n\n</details>\n\n", escape(c.Problem))
 		return
 	}
-	fmt.Fprintf(text, "%d rows of %d classes, %d called right (%s).\n\n", c.Rows, c.Classes, c.Right, c.Accuracy())
+	fmt.Fprintf(text, "%s\n\n", c.summary())
 	if c.Classes <= maxMatrix {
 		c.markdownMatrix(text)
 	} else {

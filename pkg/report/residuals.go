@@ -25,9 +25,6 @@ type residuals struct {
 	sorted  []float64
 }
 
-// fact is a name with a text.
-type fact struct{ Name, Text string }
-
 func residualsOf(rec record.Record) *residuals {
 	if rec.Evaluation == nil || len(rec.Evaluation.Residuals) == 0 {
 		return nil
