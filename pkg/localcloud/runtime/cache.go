@@ -94,8 +94,8 @@ func (c *cache) build(final string, fill func(tmp string) error) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	removeTree(tmp)
-	if isDir(final) { // another process was faster
+	_ = os.RemoveAll(tmp) // else the next pruning does
+	if isDir(final) {     // another process was faster
 		return false, nil
 	}
 	return false, err
@@ -120,18 +120,4 @@ func (c *cache) claim(name string) (release func(), ok bool, err error) {
 		return nil, false, err
 	}
 	return func() { _ = lock.Close() }, true, nil
-}
-
-// removeTree removes a folder of which parts are read-only.
-func removeTree(dir string) {
-	if os.RemoveAll(dir) == nil {
-		return
-	}
-	_ = filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	_ = os.RemoveAll(dir)
 }

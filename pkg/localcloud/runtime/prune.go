@@ -68,8 +68,7 @@ func (c *cache) discard(kind, name string) error {
 	if err := os.Rename(c.path(kind, name), trash); err != nil {
 		return err
 	}
-	removeTree(trash)
-	return nil
+	return os.RemoveAll(trash)
 }
 
 func (c *cache) layersOf(id string) []string {
@@ -88,14 +87,16 @@ func (c *cache) clear(kind string, needed map[string]bool) error {
 		return err
 	}
 	for _, entry := range entries {
-		switch {
-		case needed[entry.Name()]:
-		case kind == "tmp":
-			removeTree(c.path(kind, entry.Name()))
-		default:
-			if err := c.discard(kind, entry.Name()); err != nil {
-				return err
-			}
+		if needed[entry.Name()] {
+			continue
+		}
+		if kind == "tmp" {
+			err = os.RemoveAll(c.path(kind, entry.Name()))
+		} else {
+			err = c.discard(kind, entry.Name())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -73,9 +73,6 @@ func (c *cache) assemble(ctx context.Context, image v1.Image, dir string) error 
 			return fmt.Errorf("assemble the image's files: %w", err)
 		}
 	}
-	if err := seal(tree); err != nil {
-		return err
-	}
 	note, err := json.Marshal(ids)
 	if err != nil {
 		return err
@@ -221,15 +218,4 @@ func linkOrCopy(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Chmod(info.Mode().Perm()), out.Close())
-}
-
-// seal takes the write bits off all folders but the topmost, which must still
-// be renamed: in the sandbox a program cannot add files to its image either.
-func seal(tree string) error {
-	return filepath.WalkDir(tree, func(path string, entry os.DirEntry, err error) error {
-		if err != nil || path == tree || !entry.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o555)
-	})
 }
