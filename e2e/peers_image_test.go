@@ -111,7 +111,6 @@ func (b imageBuilder) buildah(args ...string) string {
 	state := []string{
 		"--root", filepath.Join(b.cache, "storage"),
 		"--runroot", filepath.Join(b.cache, "run"),
-		"--storage-driver", "vfs",
 	}
 	return b.run(b.root, "buildah", append(state, args...)...)
 }

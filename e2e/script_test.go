@@ -1,10 +1,13 @@
 package e2e_test
 
 import (
+	"cmp"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,9 +33,14 @@ func TestMain(m *testing.M) {
 // TestScripts runs the scripts of testdata/script. TOWLINE_UPDATE=1 rewrites
 // what they expect.
 func TestScripts(t *testing.T) {
-	tiny, err := filepath.Abs(filepath.Join("testdata", "tiny"))
+	sharedCache, err := filepath.Abs(cmp.Or(os.Getenv("TOWLINE_CACHE"), filepath.Join("..", ".cache", "towline")))
 	if err != nil {
 		t.Fatal(err)
+	}
+	repositories := map[string]string{
+		"tiny":          filepath.Join("testdata", "tiny"),
+		"breast-cancer": filepath.Join("..", "examples", "breast-cancer"),
+		"diabetes":      filepath.Join("..", "examples", "diabetes"),
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -43,8 +51,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TOWLINE_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			env.Setenv("SHARED_CACHE", sharedCache)
 			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
-			return os.CopyFS(filepath.Join(env.WorkDir, "tiny"), os.DirFS(tiny))
+			for name, dir := range repositories {
+				if err := copyTracked(filepath.Join(env.WorkDir, name), dir); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":        code,
@@ -53,6 +67,30 @@ func TestScripts(t *testing.T) {
 			"waitprocess": waitProcess,
 			"noprocess":   noProcess,
 		},
+	})
+}
+
+// copyTracked copies a model repository without what a run leaves in it.
+func copyTracked(to, from string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if slices.Contains([]string{".towline", "out", "__pycache__", ".pytest_cache"}, entry.Name()) {
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), body, 0o644)
 	})
 }
 
