@@ -140,7 +140,8 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 // assume speaks as another role, which is assumed again whenever it runs out.
 func assume(base aws.Config, cfg Config) aws.CredentialsProvider {
 	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), cfg.Role,
-		func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = sessionName(cfg.Session) }))
+		func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = sessionName(cfg.Session) }),
+		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute })
 }
 
 var notInSession = regexp.MustCompile(`[^\w+=,.@-]+`)

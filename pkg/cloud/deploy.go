@@ -19,6 +19,12 @@ const (
 	stillOld     = 3                // looks at the old config before an update counts as not begun
 )
 
+// What became of an endpoint, as it is said.
+const (
+	created = "was created"
+	updated = "was updated"
+)
+
 // Deploy makes the endpoint serve the model. It has succeeded only if the
 // endpoint is in service with the very config asked for: SageMaker reports an
 // update that was rolled back as InService too, on the old one.
@@ -59,12 +65,12 @@ func (c *Cloud) change(ctx context.Context, state EndpointState, a plan.Deploy) 
 		_, err := c.sagemaker().CreateEndpoint(ctx, &sagemaker.CreateEndpointInput{
 			EndpointName: &a.Endpoint, EndpointConfigName: &a.Config, Tags: tags(a.Tags, a.Identity),
 		})
-		return "was created", call{"create endpoint " + a.Endpoint, "sagemaker:CreateEndpoint"}.fault(err)
+		return created, call{"create endpoint " + a.Endpoint, "sagemaker:CreateEndpoint"}.fault(err)
 	}
 	_, err = c.sagemaker().UpdateEndpoint(ctx, &sagemaker.UpdateEndpointInput{
 		EndpointName: &a.Endpoint, EndpointConfigName: &a.Config,
 	})
-	return "was updated", call{"update endpoint " + a.Endpoint, "sagemaker:UpdateEndpoint"}.fault(err)
+	return updated, call{"update endpoint " + a.Endpoint, "sagemaker:UpdateEndpoint"}.fault(err)
 }
 
 // raced says that the endpoint was created, or is being changed, by another job.
@@ -153,9 +159,23 @@ func (c *Cloud) arrive(ctx context.Context, before EndpointState, a plan.Deploy,
 		return plan.Receipt{}, fault.Newf(fault.Conflict, "deploy to endpoint %s: it was deleted meanwhile", a.Endpoint).
 			Hintf("run it again")
 	case state.is(types.EndpointStatusInService) && state.Config == a.Config && state.Failure == "":
+		if did == updated {
+			c.retag(ctx, state, a)
+		}
 		return deployed(state, a, did), nil
 	}
 	return plan.Receipt{}, undeployed(state, a)
+}
+
+// retag makes the endpoint's own tags name what it serves now. They are for
+// people: whose endpoint it is has not changed, and what it serves is read
+// from its model.
+func (c *Cloud) retag(ctx context.Context, state EndpointState, a plan.Deploy) {
+	_, err := c.sagemaker().AddTags(ctx, &sagemaker.AddTagsInput{ResourceArn: &state.ARN, Tags: tags(a.Tags, a.Identity)})
+	if err != nil {
+		why := call{"tag endpoint " + a.Endpoint, "sagemaker:AddTags"}.fault(err)
+		c.log(why.Error() + "; its tags still name the release before")
+	}
 }
 
 // undeployed says what the endpoint does instead, and whose move it is.

@@ -68,14 +68,14 @@ func TestDeployEndsWell(t *testing.T) {
 		said   string
 	}{
 		{"an endpoint with another config is updated", []object{at("InService", "old", "")},
-			[]string{"CreateEndpointConfig", "UpdateEndpoint"}, "was updated"},
+			[]string{"CreateEndpointConfig", "UpdateEndpoint", "AddTags"}, "was updated"},
 		{"one that serves this config is left alone", []object{at("InService", "config-new", "")},
 			nil, "serves this model already"},
 		{"one that serves this config after a failed update to another is left alone",
 			[]object{at("InService", "config-new", "no ping")}, nil, "serves this model already"},
 		{"one that is being updated is waited for",
 			[]object{at("Updating", "old", ""), at("SystemUpdating", "old", ""), at("InService", "old", "")},
-			[]string{"CreateEndpointConfig", "UpdateEndpoint"}, "was updated"},
+			[]string{"CreateEndpointConfig", "UpdateEndpoint", "AddTags"}, "was updated"},
 		{"one that is being updated to this config is waited for",
 			[]object{at("Updating", "old", ""), at("InService", "config-new", "")}, nil, "serves this model already"},
 		{"one that failed is replaced", []object{at("Failed", "old", "no ping")},
@@ -155,6 +155,24 @@ func TestDeployNoticesWhatDidNotSucceed(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDeployKeepsTheTagsTrue(t *testing.T) {
+	f := newAmazon(t)
+	f.serving(at("InService", "old", ""))
+	if _, err := connect(t, f.URL).Deploy(context.Background(), deployment()); err != nil {
+		t.Fatal(err)
+	}
+	if tags := f.tags[arn("endpoint/"+endpoint)]; tags["towline:version"] != "1.0.0" || tags["towline:identity"] != ourIdentity {
+		t.Errorf("tags %v", tags)
+	}
+	f.serving(at("InService", "old", ""))
+	f.refusals["AddTags"] = []refusal{{400, "AccessDeniedException", "no"}}
+	v := connect(t, f.URL)
+	if _, err := v.Deploy(context.Background(), deployment()); err != nil {
+		t.Fatal(err)
+	}
+	v.said(t, "its tags still name the release before")
 }
 
 func TestDeployWaitsForAnUpdateThatBeginsLate(t *testing.T) {

@@ -34,7 +34,8 @@ type amazon struct {
 	endpoints map[string][]object
 	tags      map[string]map[string]string // by ARN
 	files     map[string][]byte            // by bucket/key
-	logs      []string                     // of the only job's only stream
+	logs      []string                     // of every host of every job
+	hosts     int                          // of a job; each has a stream
 	calls     []string                     // operation and name, in order
 	refusals  map[string][]refusal         // by operation, given before anything else
 
@@ -59,7 +60,7 @@ func newAmazon(t *testing.T) *amazon {
 	f := &amazon{
 		t: t, jobs: map[string][]object{}, requests: map[string]object{}, models: map[string]object{}, configs: map[string]object{},
 		endpoints: map[string][]object{}, tags: map[string]map[string]string{}, files: map[string][]byte{},
-		refusals: map[string][]refusal{},
+		refusals: map[string][]refusal{}, hosts: 1,
 	}
 	f.training = func(string) []object { return []object{running("Starting"), running("Training"), ranWell} }
 	f.deploying = func(op, config string) []object {
@@ -175,6 +176,12 @@ func (f *amazon) do(op string, in object) (object, *refusal) {
 			list = append(list, object{"Key": key, "Value": value})
 		}
 		return object{"Tags": list}, nil
+	case "AddTags":
+		list, _ := in["Tags"].([]any)
+		for _, tag := range list {
+			f.tags[in["ResourceArn"].(string)][tag.(object)["Key"].(string)] = tag.(object)["Value"].(string)
+		}
+		return object{}, nil
 	case "CreateModel":
 		return f.create(f.models, name, "model", "ModelArn", in)
 	case "DescribeModel":
@@ -206,7 +213,11 @@ func (f *amazon) doEndpoint(op, name string, in object) (object, *refusal) {
 			"Could not find endpoint "+name)
 	case "DescribeLogStreams":
 		prefix := in["logStreamNamePrefix"].(string)
-		return object{"logStreams": []object{{"logStreamName": prefix + "algo-1-17"}}}, nil
+		var streams []object
+		for host := range f.hosts {
+			streams = append(streams, object{"logStreamName": fmt.Sprintf("%salgo-%d-1700000000", prefix, host+1)})
+		}
+		return object{"logStreams": streams}, nil
 	case "GetLogEvents":
 		return f.logPage(in), nil
 	case "GetAuthorizationToken":

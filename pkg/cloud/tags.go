@@ -57,11 +57,11 @@ func (c *Cloud) owned(ctx context.Context, what string, arn *string, identity st
 	if found[tagIdentity] == identity {
 		return nil
 	}
-	other := found[tagIdentity]
-	if other == "" {
-		other = "nothing that Towline made"
+	owner := "identity " + short(found[tagIdentity])
+	if found[tagIdentity] == "" {
+		owner = "something that Towline did not make"
 	}
-	return fault.Newf(fault.Conflict, "adopt %s: it belongs to %s, wanted identity %s", what, short(other), short(identity)).
+	return fault.Newf(fault.Conflict, "adopt %s: it belongs to %s, wanted identity %s", what, owner, short(identity)).
 		Hintf("delete it, or give this model another name in towline.yaml")
 }
 
