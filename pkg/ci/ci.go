@@ -41,8 +41,8 @@ var (
 	number  = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
 	sha     = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 	path    = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$`)
-	word    = regexp.MustCompile(`^[a-z_]{1,64}$`)
-	version = regexp.MustCompile(`^[0-9A-Za-z.+-]{1,64}$`)
+	word    = regexp.MustCompile(`^[a-z_]+$`)
+	version = regexp.MustCompile(`^[0-9A-Za-z.+-]+$`)
 	line    = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
 )
 

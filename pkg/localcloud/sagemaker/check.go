@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"gitlab.com/towline/towline/pkg/localcloud/protocol"
@@ -12,17 +13,28 @@ import (
 
 // The patterns and limits of the service model.
 var (
-	namePattern      = regexp.MustCompile(`^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$`)
-	modelNamePattern = regexp.MustCompile(`^[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?$`)
-	rolePattern      = regexp.MustCompile(`^arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
-	s3Pattern        = regexp.MustCompile(`^(https|s3)://([^/]+)/?(.*)$`)
-	imagePattern     = regexp.MustCompile(`^\S+$`)
-	instancePattern  = regexp.MustCompile(`^ml\.[a-z0-9\-]+\.[a-z0-9\-]+$`)
-	channelPattern   = regexp.MustCompile(`^[A-Za-z0-9.\-_]+$`)
-	variablePattern  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
-	tagPattern       = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
-	containsPattern  = regexp.MustCompile(`^[a-zA-Z0-9\-]+$`)
+	namePattern      = lazily(`^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$`)
+	modelNamePattern = lazily(`^[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?$`)
+	rolePattern      = lazily(`^arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
+	s3Pattern        = lazily(`^(https|s3)://([^/]+)/?(.*)$`)
+	imagePattern     = lazily(`^\S+$`)
+	instancePattern  = lazily(`^ml\.[a-z0-9\-]+\.[a-z0-9\-]+$`)
+	channelPattern   = lazily(`^[A-Za-z0-9.\-_]+$`)
+	variablePattern  = lazily(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+	tagPattern       = lazily(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+	containsPattern  = lazily(`^[a-zA-Z0-9\-]+$`)
 )
+
+// pattern is compiled when it is first needed: the longest of them would cost
+// every start of the program half a millisecond.
+type pattern struct {
+	text     string
+	compiled func() *regexp.Regexp
+}
+
+func lazily(text string) *pattern {
+	return &pattern{text: text, compiled: sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+}
 
 const (
 	maxName            = 63
@@ -68,22 +80,22 @@ func (c *checks) present(path string, there bool) bool {
 }
 
 // text checks a required text.
-func (c *checks) text(path, value string, most int, pattern *regexp.Regexp) {
+func (c *checks) text(path, value string, most int, shape *pattern) {
 	if c.present(path, value != "") {
-		c.optional(path, value, most, pattern)
+		c.optional(path, value, most, shape)
 	}
 }
 
 // optional checks a text that may be missing.
-func (c *checks) optional(path, value string, most int, pattern *regexp.Regexp) {
+func (c *checks) optional(path, value string, most int, shape *pattern) {
 	if value == "" {
 		return
 	}
 	if utf8.RuneCountInString(value) > most {
 		c.fail(value, path, fmt.Sprintf("Member must have length less than or equal to %d", most))
 	}
-	if pattern != nil && !pattern.MatchString(value) {
-		c.fail(value, path, "Member must satisfy regular expression pattern: "+strings.Trim(pattern.String(), "^$"))
+	if shape != nil && !shape.compiled().MatchString(value) {
+		c.fail(value, path, "Member must satisfy regular expression pattern: "+strings.Trim(shape.text, "^$"))
 	}
 }
 
