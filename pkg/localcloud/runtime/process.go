@@ -3,10 +3,12 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -30,7 +32,7 @@ type Process struct {
 
 // ProcessOptions say where a Process keeps its files and what it may use.
 type ProcessOptions struct {
-	Cache   string   // folder for unpacked layers and root trees; several may share it
+	Cache   string   // unpacked images go into its folder runtime; several may share it
 	Environ []string // of the host, as NAME=value; programs get only what a process needs of it
 	Sandbox string   // "bwrap", "none", or "auto" (bwrap where it can be used), which is also meant by ""
 	Log     *slog.Logger
@@ -55,7 +57,9 @@ func NewProcess(o ProcessOptions) (*Process, error) {
 	if err != nil {
 		return nil, fault.Newf(fault.Missing, "cache folder %s: %w", o.Cache, err)
 	}
-	c, err := newCache(dir)
+	// A folder of its own: others keep things in the cache too, and pruning
+	// removes what it does not know.
+	c, err := newCache(filepath.Join(dir, "runtime"))
 	if err != nil {
 		return nil, fault.Newf(fault.Missing, "cache folder %s: %w", dir, err).
 			Hintf("set TOWLINE_CACHE to a folder that can be written")
@@ -75,11 +79,11 @@ func NewProcess(o ProcessOptions) (*Process, error) {
 func (p *Process) Run(ctx context.Context, spec Spec) (Task, error) {
 	config, err := spec.Image.ConfigFile()
 	if err != nil {
-		return nil, fault.Newf(fault.Remote, "run %s: read the image's config: %w", label(spec), err)
+		return nil, p.failure(ctx, spec, fmt.Errorf("read the image's config: %w", err))
 	}
 	root, err := p.cache.root(ctx, spec.Image)
 	if err != nil {
-		return nil, failure(ctx, label(spec), err)
+		return nil, p.failure(ctx, spec, err)
 	}
 	if root.fresh {
 		if err := p.Prune(keepRoots); err != nil {
@@ -128,8 +132,8 @@ func (p *Process) checked(ctx context.Context) (*bubblewrap, error) {
 }
 
 // failure is a start that did not come about: an interruption as it is, and
-// anything that has no kind yet as a program's or a machine's breakdown.
-func failure(ctx context.Context, name string, err error) error {
+// anything that has no kind yet as a breakdown of the machine.
+func (p *Process) failure(ctx context.Context, spec Spec, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -137,7 +141,11 @@ func failure(ctx context.Context, name string, err error) error {
 	if known := (*fault.Error)(nil); errors.As(err, &known) {
 		kind = known.Kind
 	}
-	return fault.Newf(kind, "run %s: %w", name, err)
+	failed := fault.Newf(kind, "run %s: %w", label(spec), err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return failed.Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
+	}
+	return failed
 }
 
 // isDir says whether there is a real folder at the path.

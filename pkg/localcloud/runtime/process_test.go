@@ -492,12 +492,20 @@ func TestPrune(t *testing.T) {
 	task := begin(t, p, runtime.Spec{Image: waiting}, &log)
 	waitFor(t, "the task", func() bool { return log.String() == "ready\n" })
 	run(t, p, runtime.Spec{Image: images[0]}) // used again
-	if err := os.Mkdir(cache+"/tmp/left-by-a-crash", 0o500); err != nil {
+	if err := os.Mkdir(cache+"/runtime/tmp/left-by-a-crash", 0o500); err != nil {
+		t.Fatal(err)
+	}
+
+	others := cache + "/layers/of-somebody-else.json"
+	if err := os.Mkdir(filepath.Dir(others), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(others, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 
 	count := func(kind string) int {
-		entries, err := os.ReadDir(filepath.Join(cache, kind))
+		entries, err := os.ReadDir(filepath.Join(cache, "runtime", kind))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -514,7 +522,7 @@ func TestPrune(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(cache, "roots", id.Hex)); err != nil {
+	if _, err := os.Stat(filepath.Join(cache, "runtime", "roots", id.Hex)); err != nil {
 		t.Errorf("the image that was used last is gone: %v", err)
 	}
 	task.Stop(time.Second)
@@ -523,6 +531,9 @@ func TestPrune(t *testing.T) {
 	}
 	if roots, layers := count("roots"), count("layers"); roots != 0 || layers != 0 {
 		t.Errorf("Prune(0) left %d roots and %d layers, want none", roots, layers)
+	}
+	if _, err := os.Stat(others); err != nil {
+		t.Errorf("Prune(0) took what others keep in the cache: %v", err)
 	}
 	run(t, p, runtime.Spec{Image: images[1]}) // what is gone is made again
 }

@@ -30,11 +30,11 @@ type launch struct {
 func (p *Process) start(ctx context.Context, spec Spec, from *root, config *v1.ConfigFile) (*task, error) {
 	l, err := p.prepare(ctx, spec, from.tree, config.Config)
 	if err != nil {
-		return nil, failure(ctx, label(spec), err)
+		return nil, p.failure(ctx, spec, err)
 	}
 	sandbox, err := p.checked(ctx)
 	if err != nil {
-		return nil, failure(ctx, label(spec), err)
+		return nil, p.failure(ctx, spec, err)
 	}
 	if spec.Log == nil {
 		spec.Log = io.Discard
@@ -47,7 +47,7 @@ func (p *Process) start(ctx context.Context, spec Spec, from *root, config *v1.C
 		t, err = sandbox.start(l, log)
 	}
 	if err != nil {
-		return nil, failure(ctx, label(spec), err)
+		return nil, p.failure(ctx, spec, err)
 	}
 	go t.watch(from.release)
 	return t, nil

@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -36,16 +36,10 @@ const slack = int64(1) << 20
 // unpack writes a layer's files below dir, which is empty and stays inside.
 func unpack(ctx context.Context, layer v1.Layer, id v1.Hash, dir string) error {
 	err := unpackTo(ctx, layer, id, dir)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
+	if err == nil || ctx.Err() != nil {
 		return context.Cause(ctx)
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return fault.Newf(fault.Remote, "unpack layer %s: %w", short(id), err).
-			Hintf("free some space where %s lies, or set TOWLINE_CACHE to another folder", filepath.Dir(filepath.Dir(dir)))
 	}
-	return fault.Newf(fault.Remote, "unpack layer %s: %w", short(id), err)
+	return fault.Newf(fault.Remote, "unpack layer %s: %w", id.Hex[:min(12, len(id.Hex))], err)
 }
 
 func unpackTo(ctx context.Context, layer v1.Layer, id v1.Hash, dir string) error {
@@ -133,7 +127,7 @@ func (u *unpacker) all(archive *tar.Reader) error {
 			return fmt.Errorf("found more than %d entries", maxLayerEntries)
 		}
 		if err := u.entry(header, archive); err != nil {
-			return fmt.Errorf("entry %q: %w", header.Name, err)
+			return fmt.Errorf("entry %q: %w", header.Name, withoutPath(err))
 		}
 	}
 }
@@ -317,4 +311,15 @@ func (u *unpacker) replace(name string, create func() error) error {
 	return create()
 }
 
-func short(id v1.Hash) string { return id.Hex[:min(12, len(id.Hex))] }
+// withoutPath leaves out the names of temporary files, which nobody knows.
+func withoutPath(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	var between *os.LinkError
+	if errors.As(err, &between) {
+		return between.Err
+	}
+	return err
+}

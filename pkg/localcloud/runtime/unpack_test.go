@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,7 +41,7 @@ func unpacked(t *testing.T, cache string, image v1.Image) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(cache, "roots", id.Hex, "tree"), nil
+	return filepath.Join(cache, "runtime", "roots", id.Hex, "tree"), nil
 }
 
 func TestHostileLayersAreRefused(t *testing.T) {
@@ -105,7 +106,7 @@ func TestHostileLayersAreRefused(t *testing.T) {
 func nothingLeft(t *testing.T, cache string) {
 	t.Helper()
 	for _, kind := range []string{"layers", "roots", "tmp"} {
-		if left := names(t, filepath.Join(cache, kind)); len(left) > 0 {
+		if left := names(t, filepath.Join(cache, "runtime", kind)); len(left) > 0 {
 			t.Errorf("the cache holds %s/%v", kind, left)
 		}
 	}
@@ -372,6 +373,7 @@ type counted struct {
 	v1.Layer
 	reads *atomic.Int32
 	fail  int32
+	with  error
 }
 
 var errBroken = errors.New("the registry went away")
@@ -382,14 +384,14 @@ func (c counted) Compressed() (io.ReadCloser, error) {
 		return nil, err
 	}
 	if c.reads.Add(1) <= c.fail {
-		return io.NopCloser(io.MultiReader(io.LimitReader(r, 700), broken{})), nil
+		return io.NopCloser(io.MultiReader(io.LimitReader(r, 700), broken{c.with})), nil
 	}
 	return r, nil
 }
 
-type broken struct{}
+type broken struct{ err error }
 
-func (broken) Read([]byte) (int, error) { return 0, errBroken }
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 func TestConcurrentTasksUnpackOnce(t *testing.T) {
 	var reads atomic.Int32
@@ -427,14 +429,14 @@ func TestRuntimesThatShareACache(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if left := names(t, filepath.Join(cache, "tmp")); len(left) > 0 {
+	if left := names(t, filepath.Join(cache, "runtime", "tmp")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 }
 
 func TestAnUnpackingThatBrokeOffIsDoneAgain(t *testing.T) {
 	var reads atomic.Int32
-	image := imageOf(t, counted{Layer: layer(t, file("opt/program/data", strings.Repeat("x", 1<<20)), script("exit 0")), reads: &reads, fail: 1})
+	image := imageOf(t, counted{Layer: layer(t, file("opt/program/data", strings.Repeat("x", 1<<20)), script("exit 0")), reads: &reads, fail: 1, with: errBroken})
 	cache := t.TempDir()
 	if _, err := unpacked(t, cache, image); !errors.Is(err, errBroken) {
 		t.Errorf("Run() = %v, want %v", err, errBroken)
@@ -442,6 +444,18 @@ func TestAnUnpackingThatBrokeOffIsDoneAgain(t *testing.T) {
 	nothingLeft(t, cache)
 	if _, err := unpacked(t, cache, image); err != nil {
 		t.Errorf("Run() again = %v", err)
+	}
+}
+
+func TestAFullDisk(t *testing.T) {
+	full := layer(t, file("opt/program/data", strings.Repeat("x", 1<<20)))
+	image := imageOf(t, counted{Layer: full, reads: new(atomic.Int32), fail: 1, with: syscall.ENOSPC})
+	_, err := unpacked(t, t.TempDir(), image)
+	id, idErr := full.DiffID()
+	want := fmt.Sprintf(`run train: unpack layer %s: entry "opt/program/data": no space left on device`, id.Hex[:12])
+	hint := "free some space, or set TOWLINE_CACHE to a folder on a larger disk"
+	if idErr != nil || err == nil || err.Error() != want || fault.HintOf(err) != hint || fault.KindOf(err) != fault.Remote {
+		t.Errorf("Run() = %v (hint %q, kind %d)\nwant %s (hint %q, kind %d)", err, fault.HintOf(err), fault.KindOf(err), want, hint, fault.Remote)
 	}
 }
 
