@@ -105,7 +105,7 @@ func (c *courier) saveRemote(ctx context.Context, a plan.SaveRecord) (plan.Recei
 	if err := c.world.cloud.SaveRecord(ctx, a.To, body); err != nil {
 		return plan.Receipt{}, err
 	}
-	return plan.Receipt{Said: "kept at " + a.To}, nil
+	return plan.Receipt{Said: fmt.Sprintf("kept under its identity in s3://%s", c.Bucket)}, nil
 }
 
 func (c *courier) ask(ctx context.Context, a plan.Smoke) (plan.Receipt, error) {

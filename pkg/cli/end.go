@@ -34,7 +34,7 @@ func (a *app) tellEnd(o opened, c *courier, s stage, failed error) error {
 		}
 		return failed
 	}
-	if !s.whole {
+	if !s.whole || failed != nil && c.rec.Verdict == nil {
 		return failed
 	}
 	report.Summary(a.stdout, c.rec, report.Style{

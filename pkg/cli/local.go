@@ -37,6 +37,7 @@ func newLocal(a *app) *cobra.Command {
 type localUpOptions struct {
 	port   int
 	detach bool
+	dry    dryRun
 }
 
 func newLocalUp(a *app) *cobra.Command {
@@ -50,6 +51,9 @@ func newLocalUp(a *app) *cobra.Command {
 			if o.port < 0 || o.port > 65535 {
 				return fault.Newf(fault.Usage, "--port %d: wanted a number from 0 to 65535", o.port)
 			}
+			if o.dry.on {
+				return a.planLocal("start a local cloud on port %s of 127.0.0.1, with its state in %s", portText(o.port))
+			}
 			if o.detach {
 				return a.detachLocal(cmd.Context(), o)
 			}
@@ -58,7 +62,25 @@ func newLocalUp(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port on 127.0.0.1; 0 takes a free one")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "leave it running in the background")
+	o.dry.register(cmd)
 	return cmd
+}
+
+func portText(port int) string {
+	if port == 0 {
+		return "0 (a free one)"
+	}
+	return strconv.Itoa(port)
+}
+
+// planLocal says what would be done; the last word is the folder of the state.
+func (a *app) planLocal(format string, args ...any) error {
+	ws, err := a.localFolder()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "plan: "+format+"\n", append(args, ws.Local())...)
+	return err
 }
 
 // localFolder is where the local cloud of a repository lives; it needs no manifest.
@@ -192,13 +214,21 @@ func stillborn(logPath string, ended error) error {
 }
 
 func newLocalDown(a *app) *cobra.Command {
-	return &cobra.Command{
+	var dry dryRun
+	cmd := &cobra.Command{
 		Use:     "down",
 		Short:   "Stop the local cloud; its state is kept",
 		Example: "  towline local down",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runLocalDown(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dry.on {
+				return a.planLocal("stop the local cloud, if one runs; its state stays in %s")
+			}
+			return a.runLocalDown(cmd.Context())
+		},
 	}
+	dry.register(cmd)
+	return cmd
 }
 
 func (a *app) runLocalDown(ctx context.Context) error {
