@@ -51,6 +51,7 @@ func TestTheLawCatches(t *testing.T) {
 		{"the environment in a doer", "pkg/cloud/a.go", `import "os"; var e = os.Getenv("A")`, "os.Getenv outside the hall"},
 		{"the whole environment in a reader", "pkg/ci/a.go", `import "os"; var e = os.Environ()`, "os.Environ outside the hall"},
 		{"the environment as a function", "pkg/ci/a.go", `import "os"; var e = os.LookupEnv`, "os.LookupEnv outside the hall"},
+		{"a template", "pkg/report/a.go", `import _ "html/template"`, "doubles the size"},
 		{"stdout in a doer", "pkg/report/a.go", `import "os"; var w = os.Stdout`, "os.Stdout outside the hall"},
 		{"stderr in the local cloud", "pkg/localcloud/a.go", `import "os"; var w = os.Stderr`, "os.Stderr outside the hall"},
 		{"a printer in a doer", "pkg/report/a.go", `import "fmt"; func f() { fmt.Println() }`, "fmt.Println outside the hall"},

@@ -24,6 +24,9 @@ var banned = []string{
 	"net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand",
 }
 
+// heavy are packages that make the linker keep every method of every library.
+var heavy = []string{"text/template", "html/template"}
+
 // clocks are the functions of package time that a pure room does not name.
 var clocks = []string{
 	"Now", "Sleep", "After", "AfterFunc", "NewTicker", "NewTimer", "Since", "Tick", "Until",
@@ -195,6 +198,9 @@ func imports(s source) []string {
 		}
 		if here.pure && slices.Contains(banned, imported) && !slices.Contains(here.uses, imported) {
 			found = append(found, s.at(spec, "pure room imports %s", imported))
+		}
+		if here.floor != floorTests && slices.Contains(heavy, imported) {
+			found = append(found, s.at(spec, "%s doubles the size of the program", imported))
 		}
 		if reason := wrongRoom(s.room, imported); reason != "" {
 			found = append(found, s.at(spec, "%s", reason))

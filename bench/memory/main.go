@@ -37,14 +37,15 @@ func run(towline, example string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
-	if err := os.CopyFS(folder, os.DirFS(example)); err != nil {
+	defer func() { _ = exec.Command("chmod", "-R", "u+w", folder).Run(); _ = os.RemoveAll(folder) }()
+	repository, cache := filepath.Join(folder, "repository"), filepath.Join(folder, "cache")
+	if err := os.CopyFS(repository, os.DirFS(example)); err != nil {
 		return err
 	}
 	fmt.Println("peak resident memory of towline itself")
 	worst := 0
 	for _, kind := range []string{"everything done", "nothing to do"} {
-		peak, took, err := watch(towline, folder)
+		peak, took, err := watch(towline, repository, cache)
 		if err != nil {
 			return err
 		}
@@ -61,12 +62,13 @@ func run(towline, example string) error {
 // watch runs a release and reads the process's own high-water mark until it
 // ends. The mark only rises, so what is read last is the peak. What wait4
 // reports would not do: it counts the children too.
-func watch(towline, folder string) (peak int, took time.Duration, err error) {
+func watch(towline, repository, cache string) (peak int, took time.Duration, err error) {
 	program, err := filepath.Abs(towline)
 	if err != nil {
 		return 0, 0, err
 	}
-	cmd := exec.Command(program, "run", "-C", folder, "--target", "local")
+	cmd := exec.Command(program, "run", "-C", repository, "--target", "local")
+	cmd.Env = append(os.Environ(), "TOWLINE_CACHE="+cache) // nothing is there yet: layers are made too
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	begin := time.Now()
