@@ -141,6 +141,28 @@ func options(t *testing.T) bundle.Options {
 	return bundle.Options{Cache: t.TempDir(), Environ: os.Environ(), Backoff: time.Millisecond}
 }
 
+// sharedCache is a cache for the tests that are not about installing.
+var sharedCache string
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "bundle-test-*")
+	if err != nil {
+		panic(err)
+	}
+	sharedCache = folder
+	code := m.Run()
+	_ = os.RemoveAll(folder)
+	os.Exit(code)
+}
+
+// warm are options with the shared cache.
+func warm(t *testing.T) bundle.Options {
+	t.Helper()
+	o := options(t)
+	o.Cache = sharedCache
+	return o
+}
+
 func pack(t *testing.T, o bundle.Options, a plan.Package) plan.Receipt {
 	t.Helper()
 	receipt, err := bundle.New(o).Package(context.Background(), a)

@@ -27,26 +27,42 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 	command := proc.Command{
 		Name: job.interpreter,
 		Args: []string{
-			"-S", "-m", "compileall", "-qq", "-j", s.compilers(), "--invalidation-mode", "unchecked-hash",
+			"-S", "-m", "compileall", "-q", "-j", s.compilers(), "--invalidation-mode", "unchecked-hash",
 			"-x", `(^|/)tests?/`, "-s", filepath.Base(folder), "-p", "/" + libFolder, filepath.Base(folder),
 		},
 		Dir: filepath.Dir(folder),
 		Env: pythonEnv(b.o.Environ),
 	}
-	err := command.Run(ctx)
+	said, err := command.Output(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	// 1 is also the end for a single module that is not meant for this version.
-	if _, ran := exited(err); err != nil && !ran {
-		return fault.Newf(fault.Missing, "compile the dependencies: %w", err).
-			Hintf("mend python%s on this host", job.python)
+	if err := compileFault(job, string(said), err); err != nil {
+		return err
 	}
 	compiled, err := s.addBytecode(folder, job.python)
 	if err == nil && compiled == 0 {
 		b.o.Log("python" + job.python + " of this host compiles nothing: the dependencies are packed without bytecode")
 	}
 	return err
+}
+
+// compileFault tells a compiler that broke down from modules that are not meant
+// for this version, which stay as they are.
+func compileFault(job *installation, said string, err error) error {
+	stderr, ran := exited(err)
+	switch {
+	case err == nil:
+		return nil
+	case !ran:
+		return fault.Newf(fault.Missing, "compile the dependencies: %w", err).Hintf("mend python%s on this host", job.python)
+	case fullDisk.MatchString(said + stderr):
+		return fault.Newf(fault.Remote, "compile the dependencies: no space left on device").
+			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
+	case strings.Contains(said, "[Errno "), strings.Contains(stderr, "Traceback"):
+		return fault.Newf(fault.Remote, "compile the dependencies: python%s broke down", job.python).With(lastWords(said + stderr)...)
+	}
+	return nil
 }
 
 // compilers is how many processes compile: one for each processor ("0"), unless

@@ -19,7 +19,7 @@ func diskFault(op string, err error) error {
 	case errors.As(err, &known), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fault.Newf(fault.Remote, "%s: %w", op, err).
+		return fault.Newf(fault.Remote, "%s: %w", op, withoutPath(err)).
 			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
 	case errors.Is(err, fs.ErrPermission):
 		return fault.Newf(fault.Denied, "%s: %w", op, err).
@@ -28,6 +28,15 @@ func diskFault(op string, err error) error {
 		return fault.Newf(fault.Missing, "%s: %w", op, err)
 	}
 	return fault.Newf(fault.Remote, "%s: %w", op, err)
+}
+
+// withoutPath leaves out the name of a file that the user does not know, such as a temporary one.
+func withoutPath(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // syncFile makes sure that a file's content outlives a power cut.

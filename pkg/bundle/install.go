@@ -105,7 +105,7 @@ func (b *Bundler) run(ctx context.Context, job *installation, program string, ar
 	command := proc.Command{
 		Name: program, Args: args, Dir: filepath.Dir(job.file), Stderr: lines,
 		Env: append(b.o.Environ[:len(b.o.Environ):len(b.o.Environ)],
-			"UV_NO_INSTALLER_METADATA=1", "PYTHONDONTWRITEBYTECODE=1"),
+			"UV_NO_INSTALLER_METADATA=1", "PYTHONDONTWRITEBYTECODE=1", "PIP_USER=0"),
 	}
 	err := command.Run(ctx)
 	lines.flush()

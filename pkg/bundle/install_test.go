@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,8 +142,9 @@ func TestPipStandsInForUV(t *testing.T) {
 	}
 	root := repository(t)
 	withWheel(t, root)
-	o, a := options(t), action(t, root)
-	want := namesWithout(unpack(t, func() string { pack(t, o, a); return a.Layout }()))
+	a := action(t, root)
+	pack(t, warm(t), a)
+	want := names(unpack(t, a.Layout))
 
 	programs := t.TempDir()
 	write(t, programs, map[string]string{"python3.11*": "#!/bin/sh\nexec " + python + " \"$@\"\n"})
@@ -151,11 +154,11 @@ func TestPipStandsInForUV(t *testing.T) {
 			environ = append(environ, entry)
 		}
 	}
-	o = options(t)
+	o := options(t)
 	o.Environ = append(environ, "PATH="+programs+":/usr/bin:/bin")
 	pack(t, o, a)
 	files := unpack(t, a.Layout)
-	if diff := cmp.Diff(want, namesWithout(files)); diff != "" {
+	if diff := cmp.Diff(want, names(files)); diff != "" {
 		t.Errorf("files as installed by pip (-uv +pip):\n%s", diff)
 	}
 	if text := files["opt/towline/lib/bin/towdep-answer"].content; !strings.HasPrefix(text, "#!/usr/bin/env python3.11\n") {
@@ -168,7 +171,7 @@ func TestPipStandsInForUV(t *testing.T) {
 	wantFault(t, err, fault.Missing, "found neither uv nor python3.11 with pip", "install uv")
 }
 
-func namesWithout(files map[string]member) map[string]bool {
+func names(files map[string]member) map[string]bool {
 	names := map[string]bool{}
 	for name := range files {
 		names[name] = true
@@ -209,10 +212,12 @@ func TestNativeCodeMustFitThePlatform(t *testing.T) {
 			"install towdep 2.0: towdep/libx.dylib is no ELF file, wanted code for linux/amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			root := repository(t)
-			wheel(t, filepath.Join(root, "wheels", "towdep-2.0-py3-none-any.whl"), tt.files)
-			write(t, root, map[string]string{"requirements.txt": "--no-index\n--find-links wheels\ntowdep==2.0\n"})
+			root, installed := repository(t), t.TempDir()
+			write(t, root, map[string]string{"requirements.txt": "towdep==2.0\n"})
+			write(t, installed, tt.files)
+			write(t, installed, map[string]string{"towdep-2.0.dist-info/RECORD": strings.Join(slices.Sorted(maps.Keys(tt.files)), ",,\n") + ",,\n"})
 			o, a := options(t), action(t, root)
+			o.Environ = fakeUV(t, "while [ \"$1\" != --target ]; do shift; done\ncp -R "+installed+" $2\n")
 			a.Platform = "linux/amd64"
 			_, err := bundle.New(o).Package(context.Background(), a)
 			if tt.want != "" {
@@ -292,5 +297,34 @@ func TestOnlyCommentsNeedNoInstaller(t *testing.T) {
 	o.Environ = nil
 	if said := pack(t, o, a).Said; !strings.Contains(said, "no dependencies") {
 		t.Errorf("said %q, want no dependencies", said)
+	}
+}
+
+func TestACompilerThatBreaksDown(t *testing.T) {
+	for _, tt := range []struct {
+		name, script, want string
+	}{
+		{"a full disk", "echo '*** OSError: [Errno 28] No space left on device'; exit 1", "compile the dependencies: no space left on device"},
+		{"a folder that cannot be written", "echo '*** PermissionError: [Errno 13] Permission denied'; exit 1", "compile the dependencies: python3.11 broke down"},
+		{"a worker that was killed", "echo 'Traceback (most recent call last):' >&2; exit 1", "compile the dependencies: python3.11 broke down"},
+		{"a module that is not meant for this version", "echo \"*** Error compiling 'x.py'...\"; exit 1", ""},
+		{"a shim without a Python behind it", "exit 127", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := repository(t)
+			withWheel(t, root)
+			o, a := options(t), action(t, root)
+			programs := t.TempDir()
+			write(t, programs, map[string]string{"python3.11*": "#!/bin/sh\n" + tt.script + "\n"})
+			o.Environ = append(fakeUV(t, "while [ \"$1\" != --target ]; do shift; done\nmkdir -p $2/x\necho 1 > $2/x/m.py\n"),
+				"PATH="+programs+":/usr/bin:/bin")
+			_, err := bundle.New(o).Package(context.Background(), a)
+			if tt.want != "" {
+				wantFault(t, err, fault.Remote, tt.want, "")
+			} else if err != nil {
+				t.Errorf("Package() = %v", err)
+			}
+			nothingLeft(t, o.Cache)
+		})
 	}
 }

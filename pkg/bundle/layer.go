@@ -51,22 +51,22 @@ type blob struct {
 func writeLayer(ctx context.Context, folder, about string, items []item) (blob, error) {
 	file, err := os.CreateTemp(folder, ".layer-*")
 	if err != nil {
-		return blob{}, diskFault("write layer", err)
+		return blob{}, diskFault("write to "+folder, err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
 	defer func() { _ = file.Close() }()
 	b := blob{About: about}
 	if err := b.fill(ctx, file, items); err != nil {
-		return blob{}, diskFault("write layer", err)
+		return blob{}, diskFault("write to "+folder, err)
 	}
 	if err := file.Close(); err != nil {
-		return blob{}, diskFault("write layer", err)
+		return blob{}, diskFault("write to "+folder, err)
 	}
 	b.file = filepath.Join(folder, b.Digest.Hex)
 	if err := os.Chmod(file.Name(), 0o644); err != nil {
-		return blob{}, diskFault("write layer", err)
+		return blob{}, diskFault("write to "+folder, err)
 	}
-	return b, diskFault("write layer", os.Rename(file.Name(), b.file))
+	return b, diskFault("write to "+folder, os.Rename(file.Name(), b.file))
 }
 
 // fill writes the layer and learns its digests and size.

@@ -47,7 +47,7 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error
 	}
 	out, err := createLayout(a.Layout)
 	if err != nil {
-		return plan.Receipt{}, diskFault("write image", err)
+		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	defer out.discard()
 	built, err := b.assemble(ctx, a, out, from, dependencies, files)
@@ -58,7 +58,7 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error
 		return plan.Receipt{}, context.Cause(ctx)
 	}
 	if err := out.finish(a.Layout, built.root); err != nil {
-		return plan.Receipt{}, diskFault("write image", err)
+		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	section := record.Image{
 		Digest: built.root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: from.pinned, Size: built.size,
@@ -81,7 +81,7 @@ func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, 
 	layers := dependencies
 	for _, layer := range dependencies {
 		if err := out.adopt(layer.file, layer.Digest); err != nil {
-			return built{}, diskFault("write image", err)
+			return built{}, diskFault("write "+a.Layout, err)
 		}
 	}
 	entries, err := entryItems(a)
@@ -133,7 +133,7 @@ func describe(a plan.Package, out *newLayout, from base, layers []blob) (built, 
 	}
 	config, err := out.document(types.DockerConfigJSON, text)
 	if err != nil {
-		return built{}, diskFault("write image", err)
+		return built{}, diskFault("write "+a.Layout, err)
 	}
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Config: config, Layers: []v1.Descriptor{}}
 	manifest.Layers = append(manifest.Layers, from.layers...)
@@ -146,7 +146,7 @@ func describe(a plan.Package, out *newLayout, from base, layers []blob) (built, 
 	}
 	root, err := out.document(types.DockerManifestSchema2, text)
 	if err != nil {
-		return built{}, diskFault("write image", err)
+		return built{}, diskFault("write "+a.Layout, err)
 	}
 	size := root.Size + config.Size
 	for _, layer := range manifest.Layers {

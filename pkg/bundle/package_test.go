@@ -22,7 +22,7 @@ func TestAPackagedImage(t *testing.T) {
 	root := repository(t)
 	withWheel(t, root)
 	a := action(t, root)
-	receipt := pack(t, options(t), a)
+	receipt := pack(t, warm(t), a)
 
 	desc, manifest, config := readManifest(t, a.Layout)
 	size := desc.Size + manifest.Config.Size
@@ -71,7 +71,7 @@ func TestFilesInTheImage(t *testing.T) {
 	root := repository(t)
 	withWheel(t, root)
 	a := action(t, root)
-	pack(t, options(t), a)
+	pack(t, warm(t), a)
 	files := unpack(t, a.Layout)
 
 	var names []string
@@ -126,7 +126,7 @@ func TestTheRecordOfADistributionStaysTrue(t *testing.T) {
 	root := repository(t)
 	withWheel(t, root)
 	a := action(t, root)
-	pack(t, options(t), a)
+	pack(t, warm(t), a)
 	files := unpack(t, a.Layout)
 	lines := strings.Split(strings.TrimSpace(files["opt/towline/lib/towdep-1.0.dist-info/RECORD"].content), "\n")
 	if len(lines) != 8 {
@@ -148,7 +148,7 @@ func TestTheRecordOfADistributionStaysTrue(t *testing.T) {
 func TestTheSameFilesGiveTheSameDigest(t *testing.T) {
 	first := repository(t)
 	withWheel(t, first)
-	want := pack(t, options(t), action(t, first)).Yields["digest"]
+	want := pack(t, warm(t), action(t, first)).Yields["digest"]
 
 	second := t.TempDir()
 	old := syscall.Umask(0o077)
@@ -214,7 +214,7 @@ func TestTheTrainEntryOfAnImageRuns(t *testing.T) {
 	write(t, root, map[string]string{"train.py": "import os, sys, towdep\nfrom lib import rows\n" +
 		"open(os.environ['SM_MODEL_DIR'] + '/m.txt', 'w').write('%d %d' % (towdep.answer(), rows.rows))\n"})
 	a := action(t, root)
-	pack(t, options(t), a)
+	pack(t, warm(t), a)
 	world := t.TempDir()
 	for name, file := range unpack(t, a.Layout) {
 		if !strings.HasSuffix(name, "/") {

@@ -8,6 +8,7 @@ Configuration: /opt/towline/entry.json, written when the image was made.
 TOWLINE_ROOT stands for / and TOWLINE_OPT_ML for /opt/ml where a process
 cannot have a root folder of its own.
 """
+
 import os
 import sys
 
@@ -16,8 +17,8 @@ import sys
 _LIBRARY = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
 sys.path[:] = [p for p in sys.path if p not in _LIBRARY]
 
-import json  # noqa: E402
-import signal  # noqa: E402
+import json
+import signal
 
 ROOT = os.environ.get("TOWLINE_ROOT", "").rstrip("/")
 OPT_ML = os.environ.get("TOWLINE_OPT_ML", "").rstrip("/") or "/opt/ml"
@@ -30,7 +31,7 @@ def main():
         with open(ENTRY, encoding="utf-8") as file:
             command = list(json.load(file).get("serve") or [])
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        return fail("read %s: %s" % (ENTRY, error), 1)
+        return fail(f"read {ENTRY}: {error}", 1)
     if not command:
         return fail("this image has no serve command", 1)
     if command[0] == "python":
@@ -41,7 +42,7 @@ def main():
         os.chdir(PROGRAM)
         os.execvpe(command[0], command, environment())
     except OSError as error:
-        return fail("%s: %s" % (command[0], error.strerror), 127)
+        return fail(f"{command[0]}: {error.strerror}", 127)
 
 
 def environment():
@@ -56,7 +57,7 @@ def environment():
 
 
 def fail(reason, code):
-    sys.stderr.write("serve: %s\n" % reason)
+    sys.stderr.write(f"serve: {reason}\n")
     return code
 
 

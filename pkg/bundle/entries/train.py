@@ -10,6 +10,7 @@ Configuration: /opt/towline/entry.json, written when the image was made.
 TOWLINE_ROOT stands for / and TOWLINE_OPT_ML for /opt/ml where a process
 cannot have a root folder of its own.
 """
+
 import os
 import sys
 
@@ -18,9 +19,9 @@ import sys
 _LIBRARY = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
 sys.path[:] = [p for p in sys.path if p not in _LIBRARY]
 
-import json  # noqa: E402
-import select  # noqa: E402
-import signal  # noqa: E402
+import json
+import select
+import signal
 
 ROOT = os.environ.get("TOWLINE_ROOT", "").rstrip("/")
 OPT_ML = os.environ.get("TOWLINE_OPT_ML", "").rstrip("/") or "/opt/ml"
@@ -42,14 +43,14 @@ def main():
         return fail(str(failure), 1)
     code, stderr = run(command, environ)
     if code != 0:
-        fallback = "%s: exit code %d, and nothing on stderr" % (" ".join(entry["train"]), code)
-        return fail(last_lines(stderr) or fallback, code, tell=False)
+        command = " ".join(entry["train"])
+        return fail(last_lines(stderr) or f"{command}: exit code {code}, and nothing on stderr", code, tell=False)
     if leads() and not has_files(MODEL):
         return fail("training ended well but left no file in /opt/ml/model", 1)
     try:
         describe(entry)
     except OSError as error:
-        return fail("write /opt/ml/model/towline.json: %s" % error, 1)
+        return fail(f"write /opt/ml/model/towline.json: {error}", 1)
     return 0
 
 
@@ -70,7 +71,7 @@ def prepare(entry):
         os.makedirs(MODEL, exist_ok=True)
         os.makedirs(OPT_ML + "/output/data", exist_ok=True)
     except OSError as error:
-        raise Failure("make the output folders: %s" % error)
+        raise Failure(f"make the output folders: {error}")
     return command, environment(own, resources)
 
 
@@ -169,7 +170,7 @@ def become(command, environ, stderr, parent):
         os.chdir(PROGRAM)
         os.execvpe(command[0], command, environ)
     except OSError as error:
-        os.write(2, ("train: %s: %s\n" % (command[0], error.strerror)).encode())
+        os.write(2, (f"train: {command[0]}: {error.strerror}\n").encode())
     finally:
         os._exit(127)
 
@@ -221,13 +222,13 @@ def reap(child):
 
 def fail(reason, code, tell=True):
     if tell:
-        sys.stderr.write("train: %s\n" % reason)
+        sys.stderr.write(f"train: {reason}\n")
     try:
         os.makedirs(OPT_ML + "/output", exist_ok=True)
         with open(OPT_ML + "/output/failure", "w", encoding="utf-8") as file:
             file.write(reason[:FAILURE_LIMIT])
     except OSError as error:
-        sys.stderr.write("train: write /opt/ml/output/failure: %s\n" % error)
+        sys.stderr.write(f"train: write /opt/ml/output/failure: {error}\n")
     return code
 
 
@@ -288,12 +289,12 @@ def read_json(path, default=None):
             found = json.load(file)
     except FileNotFoundError:
         if default is None:
-            raise Failure("no file %s in this image" % path)
+            raise Failure(f"no file {path} in this image")
         return default
     except (OSError, ValueError) as error:
-        raise Failure("read %s: %s" % (path, error))
+        raise Failure(f"read {path}: {error}")
     if not isinstance(found, dict):
-        raise Failure("read %s: found no JSON object" % path)
+        raise Failure(f"read {path}: found no JSON object")
     return found
 
 

@@ -1,4 +1,5 @@
 """A folder that looks like an unpacked image, to run the entries in."""
+
 import json
 import os
 import shutil
@@ -74,7 +75,7 @@ class ImageTest(unittest.TestCase):
     def assert_dead(self, pid):
         deadline = time.time() + 2
         while alive(pid):
-            self.assertLess(time.time(), deadline, "process %d still runs" % pid)
+            self.assertLess(time.time(), deadline, f"process {pid} still runs")
             time.sleep(0.01)
 
 
@@ -82,7 +83,7 @@ def alive(pid):
     """Whether the process is there and no zombie."""
     try:
         os.kill(pid, 0)
-        with open("/proc/%d/stat" % pid) as stat:
+        with open(f"/proc/{pid}/stat") as stat:
             return ") Z " not in stat.read()
     except (ProcessLookupError, FileNotFoundError):
         return False

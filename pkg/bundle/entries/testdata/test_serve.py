@@ -80,7 +80,19 @@ class ServeTest(ImageTest):
 
 class StartupTest(unittest.TestCase):
     def test_little_is_imported(self):
-        heavy = {"argparse", "asyncio", "concurrent", "inspect", "logging", "shutil", "socket", "subprocess", "tempfile", "threading", "typing"}
+        heavy = {
+            "argparse",
+            "asyncio",
+            "concurrent",
+            "inspect",
+            "logging",
+            "shutil",
+            "socket",
+            "subprocess",
+            "tempfile",
+            "threading",
+            "typing",
+        }
         for entry in ("train", "serve"):
             path = os.path.join(ENTRIES, entry + ".py")
             script = "import sys; before = set(sys.modules); exec(compile(open(sys.argv[1]).read(), 'entry', 'exec'), {'__name__': 'entry'}); print(*(set(sys.modules) - before))"
