@@ -101,7 +101,7 @@ func TestCancelStopsTheWholeGroup(t *testing.T) {
 	why := errors.New("the user pressed Ctrl-C")
 	pids := filepath.Join(t.TempDir(), "pids")
 	c := sh("sleep 60 & echo $! > " + pids + "; echo ready; wait")
-	c.Stdout = writerFunc(func(b []byte) { cancel(why) })
+	c.Stdout = writerFunc(func([]byte) { cancel(why) })
 	start := time.Now()
 	if err := c.Run(ctx); !errors.Is(err, why) {
 		t.Errorf("Run() = %v, want the cause of the cancel", err)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
@@ -32,7 +33,7 @@ func decompress(layer io.ReadCloser) (*ahead, error) {
 
 func plainReader(r *bufio.Reader) (plain io.Reader, release func(), err error) {
 	start, err := r.Peek(len(zstdMagic))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	nothing := func() {}
@@ -95,7 +96,7 @@ func (a *ahead) fill(r io.Reader) {
 			return
 		}
 		n, err := io.ReadFull(r, buf[:cap(buf)])
-		if err == io.ErrUnexpectedEOF && n > 0 {
+		if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
 			// ReadFull's own word for a short last chunk, or a layer cut short: the next read tells.
 			err = nil
 		}

@@ -96,7 +96,7 @@ func (b *bubblewrap) start(l launch, log io.Writer) (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := l.environ(func(dir string) string { return l.inSandbox(dir) })
+	env := l.environ(l.inSandbox)
 	env["HOME"], env["TMPDIR"] = "/tmp", "/tmp"
 	command := proc.Command{
 		Name: b.path, Args: b.args(l), Dir: "/", Env: env.list(),

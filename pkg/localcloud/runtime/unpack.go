@@ -143,7 +143,7 @@ func (u *unpacker) entry(header *tar.Header, content io.Reader) error {
 		return err
 	}
 	if marked, ok := strings.CutPrefix(base, whiteout); ok {
-		return u.mark(dir, name, marked)
+		return u.mark(name, marked)
 	}
 	switch header.Typeflag {
 	case tar.TypeDir:
@@ -225,7 +225,7 @@ func (u *unpacker) close() {
 }
 
 // mark keeps a whiteout as an empty file, for those who assemble the layers.
-func (u *unpacker) mark(dir, name, marked string) error {
+func (u *unpacker) mark(name, marked string) error {
 	switch marked {
 	case "", ".", "..":
 		return errors.New("it is a whiteout of no file")
