@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,11 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the scripts of testdata/script. TOWLINE_UPDATE=1 rewrites
 // what they expect.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, filepath.Join("testdata", "script"), nil) }
+
+// runScripts runs the scripts of a folder, which may use further commands.
+func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestScript, bool, []string)) {
+	t.Helper()
 	sharedCache, err := filepath.Abs(cmp.Or(os.Getenv("TOWLINE_CACHE"), filepath.Join("..", ".cache", "towline")))
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +48,7 @@ func TestScripts(t *testing.T) {
 		"diabetes":      filepath.Join("..", "examples", "diabetes"),
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Dir:                 dir,
 		UpdateScripts:       os.Getenv("TOWLINE_UPDATE") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -60,14 +65,21 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":        code,
-			"fault":       faultOf,
-			"listen":      listen,
-			"waitprocess": waitProcess,
-			"noprocess":   noProcess,
-		},
+		Cmds: commands(more),
 	})
+}
+
+// commands are those of every script, and more.
+func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){
+		"code":        code,
+		"fault":       faultOf,
+		"listen":      listen,
+		"waitprocess": waitProcess,
+		"noprocess":   noProcess,
+	}
+	maps.Copy(all, more)
+	return all
 }
 
 // copyTracked copies a model repository without what a run leaves in it.

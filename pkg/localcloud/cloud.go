@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -61,6 +62,7 @@ type Cloud struct {
 	server    *http.Server
 	objects   *objects.Store
 	sagemaker *sagemaker.Service
+	closed    sync.Once
 }
 
 // The files of the folder that say who has it.
@@ -185,8 +187,10 @@ func (c *Cloud) URL() string { return c.url }
 
 // Close stops the servers, the jobs and the port, and keeps the state. Jobs
 // fail; endpoints come back with the next start. ctx limits how long it waits.
-func (c *Cloud) Close(ctx context.Context) error {
-	return c.release(ctx)
+// Closing again does nothing: the folder may be another cloud's by then.
+func (c *Cloud) Close(ctx context.Context) (err error) {
+	c.closed.Do(func() { err = c.release(ctx) })
+	return err
 }
 
 // release gives back what was taken so far, in reverse. Whoever finds the
@@ -269,7 +273,8 @@ func diskFault(what string, err error) error {
 	f := fault.Newf(fault.Remote, "local cloud: %s: %w", what, err)
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		return f.Hintf("the disk is full: make room, then run the command again")
+		return fault.Newf(fault.Remote, "local cloud: %s: %w", what, syscall.ENOSPC).
+			Hintf("the disk is full: make room, then run the command again")
 	case errors.Is(err, os.ErrPermission):
 		return fault.Newf(fault.Denied, "local cloud: %s: %w", what, err).Hintf("make the folder writable")
 	}

@@ -21,7 +21,6 @@ type run struct {
 	in     trainingRequest
 	cancel context.CancelCauseFunc
 	dir    string // what the program sees as /opt/ml
-	host   *os.Root
 }
 
 var (
@@ -72,8 +71,8 @@ func (r *run) train(ctx context.Context) outcome {
 		return r.broke(ctx, "download input data", err)
 	}
 	ended := r.execute(ctx, log)
-	if ended == wasClosed || ended.status == failed && context.Cause(ctx) == errClosed {
-		return wasClosed
+	if ended == wasClosed {
+		return ended
 	}
 	return r.deliver(ended)
 }
@@ -83,12 +82,13 @@ const trainingGroup = "/aws/sagemaker/TrainingJobs"
 
 // interrupted tells of a context that ended, by its cause.
 func interrupted(ctx context.Context) (outcome, bool) {
-	switch context.Cause(ctx) {
-	case nil:
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil:
 		return outcome{}, false
-	case errStopRequested:
+	case errors.Is(cause, errStopRequested):
 		return wasStopped, true
-	case errMaxRuntime:
+	case errors.Is(cause, errMaxRuntime):
 		return wasTooLong, true
 	}
 	return wasClosed, true
@@ -109,7 +109,7 @@ func (r *run) broke(ctx context.Context, step string, err error) outcome {
 	case errors.As(err, &mistake):
 		return failure("ClientError: %s", mistake.text)
 	case errors.Is(err, syscall.ENOSPC):
-		return failure("ClientError: No space left on device: %s: %v", step, err)
+		return failure("ClientError: No space left on device: %s", step)
 	case yours(err):
 		return failure("ClientError: %s: %v", step, err)
 	}
@@ -145,7 +145,7 @@ func (r *run) update(change func(*job)) {
 // execute runs the program to its end.
 func (r *run) execute(ctx context.Context, log io.Writer) outcome {
 	image, err := r.s.o.Image(r.in.AlgorithmSpecification.TrainingImage)
-	if errors.Is(err, ErrNoImage) {
+	if isNoImage(err) {
 		return failure("ClientError: Cannot pull image %s: %v", r.in.AlgorithmSpecification.TrainingImage, err)
 	}
 	if err != nil {
@@ -181,7 +181,7 @@ func (r *run) execute(ctx context.Context, log io.Writer) outcome {
 }
 
 func (r *run) grace(ctx context.Context) time.Duration {
-	if context.Cause(ctx) == errClosed {
+	if errors.Is(context.Cause(ctx), errClosed) {
 		return min(r.s.o.StopGrace, closingGrace)
 	}
 	return r.s.o.StopGrace
@@ -217,14 +217,15 @@ func (r *run) failureText() string {
 		return ""
 	}
 	defer func() { _ = root.Close() }() // it was only read
-	f, err := root.Open("output/failure")
+	const name = "output/failure"
+	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	f, err := root.Open(name)
 	if err != nil {
 		return ""
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
 	raw, err := io.ReadAll(io.LimitReader(f, 4*maxFailure))
 	if err != nil {
 		return ""
@@ -242,11 +243,11 @@ func (r *run) deliver(ended outcome) outcome {
 	ctx := r.s.ctx
 	bucket, prefix, _ := s3URI(r.in.OutputDataConfig.S3OutputPath) // checked by checkOutput
 	prefix = strings.TrimPrefix(strings.TrimSuffix(prefix, "/")+"/"+r.in.TrainingJobName+"/output/", "/")
-	err := r.s.pack(ctx, filepath.Join(r.dir, "output", "data"), bucket, prefix+"output.tar.gz", whenFilled)
+	err := r.s.pack(ctx, folder{r.dir, "output/data"}, bucket, prefix+"output.tar.gz", whenFilled)
 	modelData := ""
 	if err == nil && ended.status != failed {
 		modelData = "s3://" + bucket + "/" + prefix + "model.tar.gz"
-		err = r.s.pack(ctx, filepath.Join(r.dir, "model"), bucket, prefix+"model.tar.gz", always)
+		err = r.s.pack(ctx, folder{r.dir, "model"}, bucket, prefix+"model.tar.gz", always)
 	}
 	if err == nil && r.in.CheckpointConfig != nil {
 		err = r.saveCheckpoints(ctx)
@@ -305,6 +306,9 @@ func (s *Service) failLostJobs() {
 
 // start starts a program. Release it when it has ended.
 func (s *Service) start(ctx context.Context, spec runtime.Spec) (runtime.Task, func(), error) {
+	if s.o.Runtime == nil {
+		return nil, nil, errors.New("the local cloud was started without a runtime")
+	}
 	// A context that ends while the program runs must not kill it at once: it
 	// is stopped with the grace it is due.
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
