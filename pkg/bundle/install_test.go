@@ -208,6 +208,8 @@ func TestNativeCodeMustFitThePlatform(t *testing.T) {
 			"install towdep 2.0: towdep/a.cpython-311-x86_64-linux-gnu.so is EM_AARCH64, wanted code for linux/amd64"},
 		{"a library of another processor", map[string]string{"towdep/libx.so.1": elfFile(foreign)},
 			"install towdep 2.0: towdep/libx.so.1 is EM_AARCH64, wanted code for linux/amd64"},
+		{"foreign code in a wheel for any platform",
+			map[string]string{"towdep/a.so": elfFile(foreign), "towdep-2.0.dist-info/WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n"}, ""},
 		{"a library of a Mac", map[string]string{"towdep/libx.dylib": "\xcf\xfa\xed\xfe\x0c\x00\x00\x01\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"},
 			"install towdep 2.0: towdep/libx.dylib is no ELF file, wanted code for linux/amd64"},
 	} {

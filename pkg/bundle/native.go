@@ -4,8 +4,10 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"io"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"gitlab.com/towline/towline/pkg/fault"
@@ -19,13 +21,35 @@ var machines = map[string]elf.Machine{
 
 // checkNative refuses a distribution whose native code is for another platform
 // throughout. One that carries code for several, as debuggers do, passes if the
-// right one is among them.
-func (s *stage) checkNative(job *installation) error {
+// right one is among them; one whose wheel says that it fits any platform can do
+// without its native code, and is only spoken of.
+func (s *stage) checkNative(job *installation, log func(string)) error {
 	system, arch, _ := strings.Cut(job.platform, "/")
 	arch, _, _ = strings.Cut(arch, "/")
 	if system != "linux" {
 		return nil // the host's own installer chose for the host
 	}
+	foreign, err := s.foreignCode(machines[arch].String())
+	if err != nil {
+		return err
+	}
+	universal, err := s.universal()
+	if err != nil {
+		return err
+	}
+	for _, dist := range slices.Sorted(maps.Keys(foreign)) {
+		if !universal[dist] {
+			return fault.Newf(fault.Missing, "install %s: %s, wanted code for %s", dist, foreign[dist], job.platform).
+				Hintf("choose a version that has a wheel for %s", job.platform)
+		}
+		log(dist + " has native code, and none of it is for " + job.platform)
+	}
+	return nil
+}
+
+// foreignCode finds the distributions that have native code, but none for the
+// machine; each with an example.
+func (s *stage) foreignCode(machine string) (map[string]string, error) {
 	fits, foreign := map[string]bool{}, map[string]string{}
 	for _, file := range s.files {
 		if !isNative(file.path) {
@@ -33,21 +57,37 @@ func (s *stage) checkNative(job *installation) error {
 		}
 		found, err := machineOf(file.onDisk)
 		if err != nil {
-			return diskFault("read "+file.path, err)
+			return nil, diskFault("read "+file.path, err)
 		}
-		if found == machines[arch].String() {
+		if found == machine {
 			fits[file.dist] = true
 		} else if foreign[file.dist] == "" {
 			foreign[file.dist] = file.path + " is " + found
 		}
 	}
+	maps.DeleteFunc(foreign, func(dist, _ string) bool { return fits[dist] })
+	return foreign, nil
+}
+
+// universal finds the distributions whose wheel is tagged for any platform.
+func (s *stage) universal() (map[string]bool, error) {
+	found := map[string]bool{}
 	for _, file := range s.files {
-		if what := foreign[file.dist]; what != "" && !fits[file.dist] {
-			return fault.Newf(fault.Missing, "install %s: %s, wanted code for %s", file.dist, what, job.platform).
-				Hintf("choose a version that has a wheel for %s", job.platform)
+		if !isInfo(file.path) || path.Base(file.path) != "WHEEL" {
+			continue
+		}
+		text, err := os.ReadFile(file.onDisk)
+		if err != nil {
+			return nil, diskFault("read "+file.path, err)
+		}
+		for line := range strings.Lines(string(text)) {
+			tag, ok := strings.CutPrefix(strings.TrimSpace(line), "Tag: ")
+			if ok && strings.HasSuffix(tag, "-any") {
+				found[file.dist] = true
+			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func isNative(name string) bool {

@@ -52,7 +52,7 @@ func (b *Bundler) stage(ctx context.Context, job *installation, folder string) (
 	if err := s.own(); err != nil {
 		return nil, err
 	}
-	if err := s.checkNative(job); err != nil {
+	if err := s.checkNative(job, b.o.Log); err != nil {
 		return nil, err
 	}
 	if err := s.scripts(job.python); err != nil {
