@@ -292,6 +292,23 @@ func TestWhatRequirementsNameBelongsToTheirKey(t *testing.T) {
 	}
 }
 
+// The compressor's version is part of every key: it must be the one that is linked.
+func TestTheKeyNamesTheCompressor(t *testing.T) {
+	source, err := os.ReadFile("layer.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(modules), "github.com/klauspost/compress v")
+	version := strings.Fields(after)[0]
+	if want := `"gzip-1/klauspost-` + version + `"`; !strings.Contains(string(source), want) {
+		t.Errorf("the constant compressor does not say %s", want)
+	}
+}
+
 func TestOnlyCommentsNeedNoInstaller(t *testing.T) {
 	root := repository(t)
 	write(t, root, map[string]string{"requirements.txt": "# none yet\n"})

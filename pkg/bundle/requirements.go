@@ -75,6 +75,10 @@ func (r *requirements) line(folder, line string) error {
 	option, value := splitOption(line)
 	switch option {
 	case "-r", "--requirement", "-c", "--constraint":
+		if strings.Contains(value, "://") && !strings.HasPrefix(value, "file://") {
+			r.count++ // nothing is known of it but its address, which is hashed with this file
+			return nil
+		}
 		return r.read(local(folder, value))
 	case "-f", "--find-links":
 		return r.wheels(local(folder, value))
