@@ -164,7 +164,11 @@ func (c *Cloud) arrive(ctx context.Context, before EndpointState, a plan.Deploy,
 		}
 		return deployed(state, a, did), nil
 	}
-	return plan.Receipt{}, undeployed(state, a)
+	failed := undeployed(state, a)
+	if failed.Kind == fault.Model {
+		failed = failed.With(c.lastWords(ctx, a.Endpoint)...)
+	}
+	return plan.Receipt{}, failed
 }
 
 // retag makes the endpoint's own tags name what it serves now. They are for
@@ -179,7 +183,7 @@ func (c *Cloud) retag(ctx context.Context, state EndpointState, a plan.Deploy) {
 }
 
 // undeployed says what the endpoint does instead, and whose move it is.
-func undeployed(state EndpointState, a plan.Deploy) error {
+func undeployed(state EndpointState, a plan.Deploy) *fault.Error {
 	reason := firstLine(state.Failure)
 	if reason == "" {
 		reason = "SageMaker gives no reason"

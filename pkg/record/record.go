@@ -156,8 +156,8 @@ func (s Verdict) Into(r Record) Record { r.Verdict = &s; return r }
 // Into adds the endpoint.
 func (s Endpoint) Into(r Record) Record { r.Endpoint = &s; return r }
 
-// Name is what the release is called at this point: its version once it is
-// released and passed, else its candidate.
+// Name is what names the release's image and jobs: its candidate, or its
+// version where it has none.
 func (r Record) Name() string {
 	if r.Candidate != "" {
 		return r.Candidate
