@@ -65,6 +65,8 @@ func kind(s *jsonschema.Schema) string {
 	switch {
 	case s.Type == "array" && s.Items.Type == "object":
 		return "list of maps"
+	case s.Type == "array" && s.Items.Type == "array":
+		return "list of lists of texts"
 	case s.Type == "array":
 		return "list of texts"
 	case s.Type == "object" && s.Properties != nil:

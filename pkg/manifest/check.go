@@ -38,6 +38,7 @@ func check(m Manifest) []Problem {
 			c.variables(at+".serve.environment", model.Serve.Environment)
 		}
 	}
+	c.linked()
 	c.environments()
 	return c.problems
 }
@@ -86,11 +87,31 @@ func prefixesCollide(a, b string) bool {
 	return ok && rest != "" && rest[0] >= '0' && rest[0] <= '9'
 }
 
+// linked refuses groups of models that there are not, or that overlap.
+func (c *checker) linked() {
+	groups := map[string]int{}
+	for i, group := range c.m.Linked {
+		for j, name := range group {
+			at := fmt.Sprintf("linked[%d][%d]", i, j)
+			if _, known := c.m.Model(name); !known {
+				c.problem(at, "there is no model %s", quoted(name))
+			}
+			if first, twice := groups[name]; twice && first != i {
+				c.problem(at, "%s is in linked[%d] already", quoted(name), first)
+			}
+			groups[name] = i
+		}
+	}
+}
+
 // paths refuses paths that leave the repository.
 func (c *checker) paths(at string, model Model) {
 	c.path(at+".path", "", model.Path)
 	for i, shared := range model.Shared {
 		c.path(fmt.Sprintf("%s.shared[%d]", at, i), "", shared)
+	}
+	for i, excluded := range model.Version.Exclude {
+		c.path(fmt.Sprintf("%s.version.exclude[%d]", at, i), "", excluded)
 	}
 	c.path(at+".image.requirements", model.Path, model.Image.Requirements)
 	if model.Evaluate != nil {

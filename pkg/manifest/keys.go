@@ -69,11 +69,14 @@ func Keys() map[string]Key {
 		"apiVersion": {OneOf: []string{APIVersion}},
 		"project":    {Pattern: namePattern, Takes: nameTakes, Length: nameLength},
 		"models":     {Least: 1, Most: 1000},
+		"linked":     {Most: 100},
+		"linked[]":   {Least: 2, Most: 100, Unique: true, Pattern: namePattern, Takes: nameTakes, Length: nameLength},
 
 		"environments": {Names: namePattern, NameRule: nameTakes, NameLength: nameLength},
 	}
 	for prefix, group := range map[string]map[string]Key{
 		"models[].":          modelKeys(),
+		"models[].version.":  versionKeys(),
 		"models[].train.":    trainKeys(),
 		"models[].evaluate.": evaluateKeys(),
 		"models[].serve.":    serveKeys(),
@@ -105,6 +108,24 @@ func modelKeys() map[string]Key {
 			OneOf:   []string{"3.9", "3.10", "3.11", "3.12", "3.13", "3.14"},
 		},
 		"image.requirements": {Length: 512},
+	}
+}
+
+func versionKeys() map[string]Key {
+	return map[string]Key{
+		"initial": {
+			Default: "0.1.0", Length: 64,
+			Pattern: `^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$`,
+			Takes:   "a version of three numbers such as 0.1.0",
+		},
+		"exclude": {Unique: true, Length: 512},
+		"bumps": {
+			Most:     100,
+			Names:    `^[a-z][a-z0-9_-]{0,31}$`,
+			NameRule: "a type of commits: lower-case letters, digits, hyphens and underscores, 32 at most",
+			OneOf:    []string{"major", "minor", "patch", "none"},
+		},
+		"always": {Default: "none", OneOf: []string{"none", "patch"}},
 	}
 }
 

@@ -40,9 +40,10 @@ func TestLoadFillsInDefaults(t *testing.T) {
 		APIVersion: manifest.APIVersion,
 		Project:    "demo",
 		Models: []manifest.Model{{
-			Name:  "flowers",
-			Path:  ".",
-			Image: manifest.Image{Platforms: []string{"linux/amd64"}, Python: "3.11"},
+			Name:    "flowers",
+			Path:    ".",
+			Version: manifest.Version{Initial: "0.1.0", Always: "none"},
+			Image:   manifest.Image{Platforms: []string{"linux/amd64"}, Python: "3.11"},
 			Train: manifest.Train{
 				Command: []string{"python", "train.py"}, Instance: "ml.m5.large", Count: 1, VolumeGB: 30,
 				MaxRuntime: manifest.Duration(24 * time.Hour),
@@ -62,6 +63,10 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 	want := manifest.Model{
 		Name: "url-risk", Path: "models/url-risk", Shared: []string{"libs/features"},
+		Version: manifest.Version{
+			Initial: "1.0.0", Exclude: []string{"models/url-risk/docs"}, Always: "patch",
+			Bumps: map[string]string{"docs": "patch", "perf": "none"},
+		},
 		Image: manifest.Image{
 			Base: "public.ecr.aws/docker/library/python:3.12-slim", Platforms: []string{"linux/amd64", "linux/arm64/v8"},
 			Python: "3.12", Requirements: "requirements.txt",
@@ -92,6 +97,9 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	prod, ok := got.Environment("prod")
 	if !ok || prod.Tags["cost-center"] != "42" || prod.VPC.Subnets[0] != "subnet-0a1b2c3d" {
 		t.Errorf("Environment(prod) = %+v, %v", prod, ok)
+	}
+	if diff := cmp.Diff([][]string{{"url-risk", "domain-risk"}}, got.Linked); diff != "" {
+		t.Errorf("Linked (-want +got):\n%s", diff)
 	}
 	if _, ok := got.Environment(manifest.Local); ok {
 		t.Error("Environment(local) is in the manifest, wanted it built in")

@@ -18,6 +18,7 @@ type Manifest struct {
 	APIVersion   string                 `yaml:"apiVersion" json:"apiVersion"`                         // version of the format
 	Project      string                 `yaml:"project" json:"project"`                               // first part of the names of images, jobs and endpoints, and of the S3 prefix
 	Models       []Model                `yaml:"models" json:"models"`                                 // the models of this repository
+	Linked       [][]string             `yaml:"linked,omitempty" json:"linked,omitempty"`             // groups of models that are released together, under one version; each a list of their names
 	Environments map[string]Environment `yaml:"environments,omitempty" json:"environments,omitempty"` // where models are shipped to, by name; `local` is built in
 
 	where map[string]Position // of each value, by its path such as models[0].train.count
@@ -28,10 +29,19 @@ type Model struct {
 	Name     string    `yaml:"name" json:"name"`                             // unique in the repository
 	Path     string    `yaml:"path,omitempty" json:"path,omitempty"`         // folder of the model, slash-separated, relative to the manifest
 	Shared   []string  `yaml:"shared,omitempty" json:"shared,omitempty"`     // further folders whose files belong to the model
+	Version  Version   `yaml:"version,omitempty" json:"version,omitempty"`   // how its versions are counted
 	Image    Image     `yaml:"image,omitempty" json:"image,omitempty"`       // what the code is packaged on and with
 	Train    Train     `yaml:"train" json:"train"`                           // how the model is trained
 	Evaluate *Evaluate `yaml:"evaluate,omitempty" json:"evaluate,omitempty"` // how a trained model is judged; none: it is not
 	Serve    *Serve    `yaml:"serve,omitempty" json:"serve,omitempty"`       // how the model answers requests; none: it is not served
+}
+
+// Version is how a model's versions are counted.
+type Version struct {
+	Initial string            `yaml:"initial,omitempty" json:"initial,omitempty"` // the first version
+	Exclude []string          `yaml:"exclude,omitempty" json:"exclude,omitempty"` // files and folders whose changes ask for no version, relative to the manifest
+	Bumps   map[string]string `yaml:"bumps,omitempty" json:"bumps,omitempty"`     // commit type → what it asks for, over the built-in table: feat minor; fix, perf, revert, data, features and train patch
+	Always  string            `yaml:"always,omitempty" json:"always,omitempty"`   // what is released where no commit asks for anything
 }
 
 // Image is what the model's code is packaged on and with.
