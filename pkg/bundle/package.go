@@ -158,16 +158,24 @@ func describe(a plan.Package, out *newLayout, from base, layers []blob) (built, 
 }
 
 func said(files []File, dependencies []blob, reused bool, b built) string {
-	text := fmt.Sprintf("%d files", len(files))
+	text := count(len(files), "file")
 	switch {
 	case len(dependencies) == 0:
 		text += ", no dependencies"
 	case reused:
-		text += fmt.Sprintf(", dependencies as before (%d layers from the cache)", len(dependencies))
+		text += fmt.Sprintf(", dependencies as before (%s from the cache)", count(len(dependencies), "layer"))
 	default:
-		text += fmt.Sprintf(", dependencies installed (%d layers)", len(dependencies))
+		text += fmt.Sprintf(", dependencies installed (%s)", count(len(dependencies), "layer"))
 	}
 	return text + ", " + megabytes(b.size)
+}
+
+// count says how many things there are.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func megabytes(n int64) string {

@@ -175,7 +175,7 @@ func TestUnchangedRequirementsAreNotInstalledAgain(t *testing.T) {
 	o.Environ = []string{"PATH=" + os.Getenv("PATH"), "TOWLINE_UV=/does/not/exist"}
 
 	again := pack(t, o, a)
-	if again.Yields["digest"] != first.Yields["digest"] || !strings.Contains(again.Said, "as before (1 layers from the cache)") {
+	if again.Yields["digest"] != first.Yields["digest"] || !strings.Contains(again.Said, "as before (1 layer from the cache)") {
 		t.Errorf("second run: %s, %v; want dependencies from the cache and digest %s", again.Said, again.Yields, first.Yields["digest"])
 	}
 	write(t, root, map[string]string{"requirements.txt": "--no-index\n--find-links wheels\ntowdep\n"})

@@ -114,7 +114,7 @@ func TestWhatTheRegistryHasIsNotSentAgain(t *testing.T) {
 			write(t, a.Root, map[string]string{"train.py": "print('new')\n"})
 			push.Digest = plan.Text(pack(t, o, a).Yields["digest"])
 			push.Tags = []string{"1.2.3-cand.2"}
-		}, "1 layers sent", false},
+		}, "1 layer sent", false},
 	} {
 		tt.change()
 		mu.Lock()
