@@ -129,5 +129,5 @@ func (t *tally) String() string {
 			bytes += t.sizes[i]
 		}
 	}
-	return fmt.Sprintf("%s sent (%s), %d already there", count(layers, "layer"), megabytes(bytes), len(t.sizes)-layers)
+	return fmt.Sprintf("%s sent (%s), %d were there", count(layers, "layer"), megabytes(bytes), len(t.sizes)-layers)
 }
