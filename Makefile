@@ -44,7 +44,11 @@ build: ## Build bin/towline
 test: lint $(VENV_STAMP) ## Lint, and every test that needs neither root nor Debian's packages
 	go run ./cmd/docgen -check
 	set -e; for example in $(EXAMPLES); do (cd $$example && $(VENV)/bin/python -B -m pytest -q -p no:cacheprovider); done
-	go test ./...
+	go test -timeout 20m ./...
+
+.PHONY: test-race
+test-race: ## The rooms that do things side by side, under the race detector (needs a C compiler)
+	go test -race -timeout 20m ./pkg/cloud/... ./pkg/localcloud/... ./pkg/plan/... ./pkg/proc/... ./pkg/wire/... ./pkg/workspace/...
 
 .PHONY: test-peers
 test-peers: $(VENV_STAMP) ## Tests beside other people's tools: runc, skopeo, umoci, buildah, a registry (root, Debian)
