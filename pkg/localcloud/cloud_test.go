@@ -30,6 +30,13 @@ func TestOneCloudInAFolder(t *testing.T) {
 		t.Error("the refused start hid the cloud that runs")
 	}
 	c.close(t)
+	if next := start(t, localcloud.Options{Dir: c.dir}); next != nil {
+		c.close(t) // a second time: the folder is another's
+		if _, found := localcloud.Find(c.dir); !found {
+			t.Error("a cloud that was closed twice hid the one after it")
+		}
+		next.close(t)
+	}
 	if running, found := localcloud.Find(c.dir); found {
 		t.Errorf("Find after Close = %+v, want nothing", running)
 	}

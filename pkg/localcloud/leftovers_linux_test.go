@@ -17,15 +17,18 @@ import (
 )
 
 // sleeper starts a program in a process group of its own.
-func sleeper(t *testing.T) (pid int, ended <-chan error) {
+func sleeper(t *testing.T) (pid int, ended <-chan struct{}) {
 	t.Helper()
 	cmd := exec.Command("sleep", "600")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed
+		close(done)
+	}()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return cmd.Process.Pid, done
 }

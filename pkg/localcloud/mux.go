@@ -1,10 +1,11 @@
 package localcloud
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -38,6 +39,7 @@ func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler
 			protocol.WriteJSON(w, http.StatusOK, health{PID: os.Getpid(), Dir: c.dir})
 			return
 		}
+		w.Header().Set("X-Amzn-Requestid", rand.Text())
 		service := protocol.Service(r)
 		c.log.Debug("request", "service", service, "method", r.Method, "path", r.URL.Path, "target", r.Header.Get("X-Amz-Target"))
 		if handler := services[service]; handler != nil {
@@ -57,15 +59,15 @@ type resolver struct{ images *registry.Registry }
 func (r resolver) image(text string) (v1.Image, error) {
 	ref, err := name.ParseReference(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", sagemaker.ErrNoImage, err)
+		return nil, sagemaker.NoImage(err.Error())
 	}
 	host := protocol.Hostname(ref.Context().RegistryStr())
 	if host != Registry && !protocol.Loopback(host) {
-		return nil, fmt.Errorf("%w: the local cloud pulls from its own registry %s only, not from %s", sagemaker.ErrNoImage, Registry, host)
+		return nil, sagemaker.NoImage(fmt.Sprintf("the local cloud pulls from its own registry %s only, not from %s", Registry, host))
 	}
 	image, err := r.images.Image(ref)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", sagemaker.ErrNoImage, strings.TrimSpace(err.Error()))
+	if errors.Is(err, registry.ErrNoImage) {
+		return nil, sagemaker.NoImage(err.Error())
 	}
-	return image, nil
+	return image, err
 }

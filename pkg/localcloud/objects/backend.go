@@ -51,6 +51,8 @@ func translate(err error, bucket, key string) error {
 		return gofakes3.BucketNotFound(bucket)
 	case errors.Is(err, ErrNoObject):
 		return gofakes3.KeyNotFound(key)
+	case errors.Is(err, ErrKey):
+		return gofakes3.ErrorMessage(gofakes3.ErrInvalidURI, ErrKey.Error())
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, syscall.ENOSPC):

@@ -16,8 +16,10 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/renameio/v2"
+	"github.com/johannesboyne/gofakes3"
 
 	"gitlab.com/towline/towline/pkg/localcloud/store"
 )
@@ -66,7 +68,12 @@ type bucket struct {
 	end     int64 // of the last whole line
 }
 
-func openBucket(dir string) (*bucket, error) {
+// uploadLife is how long an upload in parts may rest before it is cleared away.
+const uploadLife = 7 * 24 * time.Hour
+
+// openBucket reads a bucket, and clears away what began before a time and was
+// never ended.
+func openBucket(dir string, stale time.Time) (*bucket, error) {
 	var info bucketInfo
 	if err := store.Read(filepath.Join(dir, bucketFile), &info); err != nil {
 		return nil, err
@@ -75,7 +82,7 @@ func openBucket(dir string) (*bucket, error) {
 	if err := b.replay(); err != nil {
 		return nil, fmt.Errorf("read the index of bucket %s: %w", filepath.Base(dir), err)
 	}
-	if err := b.sweep(); err != nil {
+	if err := errors.Join(b.sweep(), b.sweepUploads(stale)); err != nil {
 		return nil, err
 	}
 	return b, b.compact()
@@ -192,6 +199,9 @@ func (b *bucket) record(e entry) error {
 
 // put stores content under e.Key, unless allow refuses what is there.
 func (b *bucket) put(e entry, content io.Reader, allow func(old entry, found bool) error) (entry, error) {
+	if e.Key == "" || len(e.Key) > gofakes3.KeySizeLimit || !utf8.ValidString(e.Key) {
+		return e, ErrKey
+	}
 	e.File = rand.Text()
 	path := b.path(contentDir, e.File)
 	if err := e.fill(path, content); err != nil {

@@ -31,10 +31,11 @@ type Store struct {
 	buckets map[string]*bucket
 }
 
-// ErrNoBucket and ErrNoObject say what is not there.
+// ErrNoBucket and ErrNoObject say what is not there, ErrKey what cannot be.
 var (
 	ErrNoBucket = errors.New("the bucket does not exist")
 	ErrNoObject = errors.New("the object does not exist")
+	ErrKey      = errors.New("a key has 1 to 1024 bytes of UTF-8")
 )
 
 // Object is what a listing tells of an object.
@@ -55,7 +56,7 @@ func Open(dir string, now func() time.Time) (*Store, error) {
 	}
 	s := &Store{dir: dir, now: now, buckets: map[string]*bucket{}}
 	for _, entry := range entries {
-		b, err := openBucket(filepath.Join(dir, entry.Name()))
+		b, err := openBucket(filepath.Join(dir, entry.Name()), now().Add(-uploadLife))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a folder without a bucket's file: its making was cut off
 		}
@@ -102,7 +103,7 @@ func (s *Store) MakeBucket(name string) error {
 	if err := store.Write(filepath.Join(dir, bucketFile), bucketInfo{Created: s.now().UTC()}); err != nil {
 		return err
 	}
-	b, err := openBucket(dir)
+	b, err := openBucket(dir, s.now().Add(-uploadLife))
 	if err != nil {
 		return err
 	}

@@ -278,3 +278,18 @@ func (j *joined) close() {
 		j.open = nil
 	}
 }
+
+// sweepUploads removes the uploads that nothing was added to since a time.
+func (b *bucket) sweepUploads(stale time.Time) error {
+	entries, err := os.ReadDir(b.path(uploadDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, entry := range entries {
+		info, infoErr := entry.Info()
+		if infoErr == nil && info.ModTime().Before(stale) {
+			err = errors.Join(err, os.RemoveAll(b.path(uploadDir, entry.Name())))
+		}
+	}
+	return err
+}

@@ -3,6 +3,7 @@ package objects
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -116,8 +117,8 @@ func (h wire) copiedPart(r *http.Request) (string, error) {
 }
 
 func describe(err error) (status int, code, message string) {
-	known, ok := translate(err, "", "").(gofakes3.Error)
-	if !ok {
+	var known gofakes3.Error
+	if !errors.As(translate(err, "", ""), &known) {
 		return http.StatusInternalServerError, string(gofakes3.ErrInternal), err.Error()
 	}
 	code, _, _ = strings.Cut(known.Error(), ":")

@@ -78,7 +78,12 @@ func scope(r *http.Request) string {
 // Local says whether a request came for this machine by a name that no other
 // site can give to it, and not from a page of another site.
 func Local(r *http.Request, names ...string) bool {
-	if !localHost(r.Host, names) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+	if !localHost(r.Host, names) {
+		return false
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
+	default:
 		return false
 	}
 	origin := r.Header.Get("Origin")

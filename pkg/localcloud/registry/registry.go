@@ -34,7 +34,7 @@ type Registry struct {
 
 	mu    sync.RWMutex
 	refs  references
-	locks sync.Map // upload → *sync.Mutex
+	locks sync.Map // upload → *sync.Mutex, one request at a time
 }
 
 // references says which manifest a repository's tag or digest is.

@@ -24,32 +24,47 @@ const (
 
 // pack streams a folder into S3 as a tar.gz. The archive is there as a whole
 // or not at all.
-func (s *Service) pack(ctx context.Context, dir, bucket, key string, w when) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if w == whenFilled && len(entries) == 0 {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { // the program may have removed it
-		return err
-	}
-	reader, writer := io.Pipe()
-	go func() { _ = writer.CloseWithError(writeArchive(ctx, dir, writer)) }() // it always gives nil
-	err = s.o.Objects.Put(bucket, key, reader)
-	return errors.Join(err, reader.Close())
-}
-
-func writeArchive(ctx context.Context, dir string, w io.Writer) error {
-	root, err := os.OpenRoot(dir)
+func (s *Service) pack(ctx context.Context, from folder, bucket, key string, w when) error {
+	root, err := from.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = root.Close() }() // it was only read
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil || w == whenFilled && len(entries) == 0 {
+		return err
+	}
+	reader, writer := io.Pipe()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_ = writer.CloseWithError(writeArchive(ctx, root, writer)) // it always gives nil
+	}()
+	err = errors.Join(s.o.Objects.Put(bucket, key, reader), reader.Close())
+	<-written
+	return err
+}
+
+// folder is one that a program was given, and may have put anything in the
+// place of: it is never looked for outside of the program's own files.
+type folder struct{ top, sub string }
+
+func (f folder) open() (*os.Root, error) {
+	top, err := os.OpenRoot(f.top)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = top.Close() }()                 // a folder
+	if err := top.MkdirAll(f.sub, 0o755); err != nil { // it may have been removed
+		return nil, err
+	}
+	return top.OpenRoot(f.sub)
+}
+
+func writeArchive(ctx context.Context, root *os.Root, w io.Writer) error {
 	zipped := gzip.NewWriter(w)
 	archive := tar.NewWriter(zipped)
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || name == "." {
 			return err
 		}

@@ -175,7 +175,7 @@ func (r *run) saveCheckpoints(ctx context.Context) error {
 	if !ok {
 		return clientError{fmt.Sprintf("%s is not an S3 URI", r.in.CheckpointConfig.S3Uri)}
 	}
-	root, err := os.OpenRoot(filepath.Join(r.dir, "checkpoints"))
+	root, err := folder{r.dir, "checkpoints"}.open()
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (in containerRequest) check(c *checks, path string) container {
 // reachable looks for the image and the archive, as AWS does when a model is made.
 func (s *Service) reachable(c container) error {
 	image, err := s.o.Image(c.Image)
-	if errors.Is(err, ErrNoImage) {
+	if isNoImage(err) {
 		return invalid("Requested image %s not found.", c.Image)
 	}
 	if err != nil {

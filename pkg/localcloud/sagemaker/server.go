@@ -255,7 +255,7 @@ func (v *server) fail(err error) {
 		reason = fmt.Sprintf("No space left on device while production variant %s was being started: %v", v.v.Name, err)
 	case errors.As(err, &mistake):
 		reason = fmt.Sprintf("Production variant %s could not be started: %v", v.v.Name, err)
-	case errors.Is(err, ErrNoImage):
+	case isNoImage(err):
 		reason = fmt.Sprintf("The image of production variant %s could not be pulled: %v", v.v.Name, err)
 	}
 	v.mu.Lock()

@@ -36,7 +36,7 @@ type Options struct {
 	Account   string
 	Objects   *objects.Store
 	Logs      *logs.Store
-	Image     func(ref string) (v1.Image, error) // ErrNoImage if it cannot be had
+	Image     func(ref string) (v1.Image, error) // a NoImage if it cannot be had
 	Runtime   runtime.Runtime
 	Log       *slog.Logger
 	Now       func() time.Time
@@ -44,8 +44,15 @@ type Options struct {
 	Startup   time.Duration // shortens the time in which a server must answer /ping, if not zero
 }
 
-// ErrNoImage says that an image is not in a registry that can be reached.
-var ErrNoImage = errors.New("the image cannot be pulled")
+// NoImage is an error: why an image cannot be pulled.
+type NoImage string
+
+func (e NoImage) Error() string { return string(e) }
+
+func isNoImage(err error) bool {
+	var e NoImage
+	return errors.As(err, &e)
+}
 
 const (
 	defaultStopGrace = 120 * time.Second
