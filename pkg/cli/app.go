@@ -83,11 +83,14 @@ func (a *app) addGlobals(root *cobra.Command) {
 	flags.StringVar(&a.env, "env", "", "environment of the manifest, for the target aws (TOWLINE_ENV)")
 	flags.StringVar(&a.output, "output", "text", "text or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell more of what is done")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.settle() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) }
 }
 
+// outputs is the annotation of a command that has a form of output besides text and json.
+const outputs = "outputs"
+
 // settle applies the variables behind the flags, and checks what can be checked.
-func (a *app) settle() error {
+func (a *app) settle(cmd *cobra.Command) error {
 	for _, setting := range []struct {
 		value    *string
 		variable string
@@ -96,7 +99,11 @@ func (a *app) settle() error {
 			*setting.value = a.getenv(setting.variable)
 		}
 	}
-	if a.output != "text" && a.output != "json" {
+	own := cmd.Annotations[outputs]
+	if own != "" && a.output != "text" && a.output != "json" && a.output != own {
+		return fault.Newf(fault.Usage, "--output %s: wanted text, json or %s", a.output, own)
+	}
+	if own == "" && a.output != "text" && a.output != "json" {
 		return fault.Newf(fault.Usage, "--output %s: wanted text or json", a.output)
 	}
 	if a.target != "" && a.target != "local" && a.target != "aws" {

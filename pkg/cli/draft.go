@@ -5,6 +5,8 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"gitlab.com/towline/towline/pkg/bundle"
 	"gitlab.com/towline/towline/pkg/fault"
@@ -18,12 +20,21 @@ import (
 // and its data. Nothing is asked of the target but, where pin is given, the
 // digest of the base image.
 func (a *app) draft(ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner) (plan.Release, error) {
-	return a.draftAs(ctx, repo, d, model, pin, release.Options{})
+	return a.draftAs(ctx, repo, d, model, pin, func(r plan.Release) (drafted, error) {
+		return a.stageVersion(ctx, repo, model, r)
+	})
 }
 
-// draftAs is draft with a say in the version.
+// drafted is the version of a draft, and when its commit was made.
+type drafted struct {
+	versioned
+	committed time.Time
+}
+
+// draftAs is draft with another way to the version, which is given all else.
 func (a *app) draftAs(
-	ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner, o release.Options,
+	ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner,
+	version func(plan.Release) (drafted, error),
 ) (plan.Release, error) {
 	base, err := d.base(model.Image)
 	if err != nil {
@@ -46,14 +57,16 @@ func (a *app) draftAs(
 	if r.Record.Identity, err = readIdentity(repo, r); err != nil {
 		return plan.Release{}, err
 	}
-	v, err := a.readVersion(ctx, repo, model, o)
+	v, err := version(r)
 	if err != nil {
 		return plan.Release{}, err
 	}
-	r.Record.Source, r.Created = v.source, v.committed
-	r.Record.Version = v.named(r.Record.Identity)
+	r.Record.Source, r.Record.Version, r.Created = v.source, v.Version, v.committed
 	return r, nil
 }
+
+// pinned says whether a base image can only be one.
+func pinned(base string) bool { return base == "scratch" || strings.Contains(base, "@sha256:") }
 
 // pinner finds the digest behind the name of a base image.
 type pinner func(ctx context.Context, base, platform string) (string, error)

@@ -2,27 +2,24 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
-	"time"
+	"errors"
 
 	"github.com/spf13/cobra"
 
-	"gitlab.com/towline/towline/pkg/ci"
-	"gitlab.com/towline/towline/pkg/gitlog"
+	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/manifest"
+	"gitlab.com/towline/towline/pkg/plan"
 	"gitlab.com/towline/towline/pkg/record"
 	"gitlab.com/towline/towline/pkg/release"
-	"gitlab.com/towline/towline/pkg/secret"
 )
 
 type versionOptions struct {
-	explain   bool
-	releaseAs string
-	retrain   bool
-	dry       dryRun
+	explain      bool
+	releaseAs    string
+	retrain      bool
+	rc           bool
+	allowShallow bool
+	dry          dryRun
 }
 
 func newVersion(a *app) *cobra.Command {
@@ -31,17 +28,31 @@ func newVersion(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Compute the next version of each model, from git",
 		Long: "Compute the semantic version that the commits since the last release ask for,\n" +
-			"and write it to .towline/release.json and .towline/release.env.",
-		Example: "  towline version\n  towline version --explain\n  towline version --release-as 1.0.0\n  towline version --output json",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runVersion(cmd.Context(), o) },
+			"and write it to .towline/release.json and .towline/release.env. Only the version\n" +
+			"goes to stdout; with --output env it is the lines of release.env.",
+		Example: "  towline version\n  towline version --explain\n  towline version --release-as 1.0.0\n" +
+			"  towline version --output json\n  towline version --output env",
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{outputs: "env"},
+		RunE:        func(cmd *cobra.Command, _ []string) error { return a.runVersion(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.explain, "explain", false, "show which commit asked for what, and why the base is the base")
 	flags.StringVar(&o.releaseAs, "release-as", "", "release this version, X.Y.Z, whatever the commits say")
 	flags.BoolVar(&o.retrain, "retrain", false, "a new model from a commit that may be released already")
+	flags.BoolVar(&o.rc, "rc", false, "a release candidate, X.Y.Z-rc.N, instead of the release itself")
+	flags.BoolVar(&o.allowShallow, "allow-shallow", false, "answer from an incomplete history, and say that it is not exact")
 	o.dry.register(cmd)
 	return cmd
+}
+
+// asked is what the user wants beyond the ordinary next version.
+func (o versionOptions) asked() record.Asked {
+	asked := record.Asked{ReleaseAs: o.releaseAs, Retrain: o.retrain}
+	if o.rc {
+		asked.Channel = string(release.ReleaseCandidate)
+	}
+	return asked
 }
 
 func (a *app) runVersion(ctx context.Context, o versionOptions) error {
@@ -54,185 +65,117 @@ func (a *app) runVersion(ctx context.Context, o versionOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.releaseAs != "" && len(models) > len(linked(repo.manifest, models[0])) {
+		return fault.Newf(fault.Usage, "--release-as %s: of which model? %s has %s", o.releaseAs, manifest.File, modelNames(repo.manifest)).
+			Hintf("pass --model NAME or set TOWLINE_MODEL")
+	}
+	s, err := a.readStory(ctx, repo, models, o.allowShallow)
+	if err != nil {
+		return err
+	}
 
 	// Decide.
+	var all []versioned
 	var records []record.Record
 	for _, model := range models {
-		rec, err := a.versionRecord(ctx, repo, model, o)
+		v, rec, err := a.versionRecord(ctx, repo, s, model, o.asked())
 		if err != nil {
 			return err
 		}
-		records = append(records, rec)
+		all, records = append(all, v), append(records, rec)
 	}
 
 	// Act.
 	if !o.dry.on {
-		unlock, err := repo.workspace.Lock(ctx, lockWait)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		if err := repo.workspace.SaveVersions(repo.manifest, records); err != nil {
+		if err := a.saveVersions(ctx, repo, records); err != nil {
 			return err
 		}
 	}
 
 	// Tell.
-	return a.tellVersions(repo, records, o)
+	return a.tellVersions(repo, all, records, o)
 }
 
-// versionRecord is the record of the model's next release. What was known of
-// the same identity stays in it.
-func (a *app) versionRecord(ctx context.Context, repo repository, model manifest.Model, o versionOptions) (record.Record, error) {
-	d, err := a.destination(repo.manifest)
+// saveVersions writes the records. Those of all models come with their index.
+func (a *app) saveVersions(ctx context.Context, repo repository, records []record.Record) error {
+	unlock, err := repo.workspace.Lock(ctx, lockWait)
 	if err != nil {
-		return a.versionAlone(ctx, repo, model, o)
+		return err
 	}
-	r, err := a.draftAs(ctx, repo, d, model, nil, release.Options{ReleaseAs: o.releaseAs, Retrain: o.retrain})
-	if err != nil {
-		return record.Record{}, err
-	}
-	if known, ok := repo.workspace.LoadRecord(repo.manifest, model.Name); ok && known.Identity == r.Record.Identity {
-		r = remember(r, known)
-	}
-	return r.Record, nil
-}
-
-// versionAlone is for a job that has not said where it goes: a version needs
-// no target, an identity does.
-func (a *app) versionAlone(ctx context.Context, repo repository, model manifest.Model, o versionOptions) (record.Record, error) {
-	v, err := a.readVersion(ctx, repo, model, release.Options{ReleaseAs: o.releaseAs, Retrain: o.retrain})
-	if err != nil {
-		return record.Record{}, err
-	}
-	rec := record.Record{Schema: record.Schema, Project: repo.manifest.Project, Model: model.Name, Source: v.source}
-	rec.Version = v.named("")
-	return rec, nil
-}
-
-// tellVersions prints one version as its number, several as a table.
-func (a *app) tellVersions(repo repository, records []record.Record, o versionOptions) error {
-	if a.output == "json" {
-		if len(records) == 1 {
-			return a.printJSON(records[0])
-		}
-		return a.printJSON(map[string]any{"models": records})
+	defer unlock()
+	if len(records) == len(repo.manifest.Models) {
+		return repo.workspace.SaveVersions(repo.manifest, records)
 	}
 	for _, rec := range records {
-		if len(repo.manifest.Models) == 1 {
-			fmt.Fprintln(a.stdout, rec.Version.Version)
-		} else {
-			fmt.Fprintf(a.stdout, "%s %s\n", rec.Model, rec.Version.Version)
-		}
-		if !rec.Released {
-			fmt.Fprintf(a.stderr, "%s: nothing to release since %s\n", rec.Model, or(rec.Base, "the beginning"))
-		}
-		if o.explain {
-			if err := explain(a.stderr, rec); err != nil {
-				return err
-			}
+		if err := repo.workspace.SaveRecord(repo.manifest, rec); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// sayVersion is a version in one line.
-func sayVersion(v record.Version) string {
-	switch {
-	case !v.Released:
-		return fmt.Sprintf("%s: nothing to release since then", v.Version)
-	case v.Base == "":
-		return fmt.Sprintf("%s, the first", v.Version)
-	}
-	return fmt.Sprintf("%s, a %s release after %s", v.Version, v.Bump, v.Base)
-}
-
-// explain shows what a version rests on.
-func explain(w io.Writer, rec record.Record) error {
-	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(table, "  base\t%s\n  bump\t%s\n  candidate\t%s\n", or(rec.Base, "none"), rec.Bump, rec.Candidate)
-	for _, reason := range rec.Reason {
-		commit := reason.Commit
-		if len(commit) > 10 {
-			commit = commit[:10]
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", or(commit, "·"), or(reason.Bump, "·"), reason.Text)
-	}
-	return table.Flush()
-}
-
-// versioned is what git says of a release.
+// versioned is a version, and what is told of it besides.
 type versioned struct {
 	record.Version
-	next      string // what a candidate leads to
-	source    record.Source
-	committed time.Time
-	iid       string // of the pipeline; "" on a laptop
+	source   record.Source
+	warnings []string
 }
 
-// readVersion computes the model's next version. A folder without git, or
-// without a commit, is at its first version.
-func (a *app) readVersion(ctx context.Context, repo repository, model manifest.Model, o release.Options) (versioned, error) {
-	job, inJob := a.job()
-	git, ok, err := gitlog.Open(ctx, repo.root, gitlog.Options{
-		Environ: a.environ, Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log(),
+// versionRecord is the record of the model's next release. What was known of
+// the same identity stays in it.
+func (a *app) versionRecord(
+	ctx context.Context, repo repository, s *story, model manifest.Model, asked record.Asked,
+) (versioned, record.Record, error) {
+	d, err := a.destination(repo.manifest)
+	if _, inJob := a.job(); err != nil && inJob && a.target == "" {
+		return versionAlone(s, model, asked)
+	}
+	if err != nil {
+		return versioned{}, record.Record{}, err
+	}
+	var v versioned
+	r, err := a.draftAs(ctx, repo, d, model, nil, func(r plan.Release) (drafted, error) {
+		v, err = s.version(model, asked, r)
+		return drafted{versioned: v}, err
+	})
+	if err != nil {
+		return versioned{}, record.Record{}, err
+	}
+	if known, ok := repo.workspace.LoadRecord(repo.manifest, model.Name); ok && known.Identity == r.Record.Identity {
+		r = remember(r, known)
+	}
+	return v, r.Record, nil
+}
+
+// versionAlone is for a job that has not said where it goes: a version needs
+// no target, an identity does.
+func versionAlone(s *story, model manifest.Model, asked record.Asked) (versioned, record.Record, error) {
+	rec := record.Record{Schema: record.Schema, Project: s.manifest.Project, Model: model.Name}
+	v, err := s.version(model, asked, plan.Release{Record: rec})
+	rec.Source, rec.Version = v.source, v.Version
+	return v, rec, err
+}
+
+// version is the model's version in the record's words. The draft tells its
+// identity and what it is built on, if they are known.
+func (s *story) version(model manifest.Model, asked record.Asked, r plan.Release) (versioned, error) {
+	result, err := s.result(model, release.Options{
+		ReleaseAs: asked.ReleaseAs, Retrain: asked.Retrain, Channel: release.Channel(asked.Channel),
+		Identity: counted(s.history(model), r.Record.Identity, r.Target.Name, pinned(r.Target.Base)),
 	})
 	if err != nil {
 		return versioned{}, err
 	}
-	v := versioned{}
-	c := component(repo.manifest, model)
-	history := release.History{Exact: true}
-	if ok {
-		if history, err = git.History(ctx, c); err != nil {
-			return versioned{}, err
-		}
-		if err := v.readSource(ctx, git); err != nil {
-			return versioned{}, err
-		}
+	v := versioned{Version: versionOf(result), source: s.source, warnings: result.Warnings}
+	v.Candidate = s.candidate(result.Next, r.Record.Identity)
+	v.Names = namesOf(s.manifest.Project, model.Name, v.Version.Version)
+	if asked != (record.Asked{}) {
+		v.Asked = &asked
 	}
-	if inJob {
-		v.iid, v.source = job.PipelineIID, jobSource(job, v.source)
+	if !v.Exact {
+		v.warnings = append(v.warnings, "the history is incomplete: the version may be wrong")
 	}
-	result, err := release.Compute(c, history, o)
-	if err != nil {
-		return versioned{}, err
-	}
-	v.Version, v.next = versionOf(result), result.Next
 	return v, nil
-}
-
-// readSource reads where the code came from.
-func (v *versioned) readSource(ctx context.Context, git *gitlog.Repo) (err error) {
-	v.source.Commit = git.Head()
-	if v.committed, err = git.CommitTime(ctx); err != nil {
-		return err
-	}
-	if v.source.Ref, err = git.Ref(ctx); err != nil {
-		return err
-	}
-	if v.source.Dirty, err = git.Dirty(ctx); err != nil {
-		return err
-	}
-	v.source.Repository, err = git.RemoteURL(ctx)
-	return err
-}
-
-// named is the version with its candidate.
-func (v versioned) named(identity string) record.Version {
-	named := v.Version
-	if identity != "" || v.iid != "" {
-		named.Candidate = release.Candidate(v.next, v.iid, identity)
-	}
-	return named
-}
-
-// component is the model as something that gets versions.
-func component(m manifest.Manifest, model manifest.Model) release.Component {
-	return release.Component{
-		Name: model.Name, Prefix: release.Prefix(model.Name, len(m.Models)),
-		Paths: []string{model.Path}, Shared: model.Shared,
-	}
 }
 
 // versionOf puts a computed version in the record's words.
@@ -243,15 +186,54 @@ func versionOf(result release.Result) record.Version {
 	}
 	for _, reason := range result.Reasons {
 		v.Reason = append(v.Reason, record.Reason{
-			Commit: reason.Commit, Bump: reason.Bump, Text: strings.TrimSpace(reason.Text),
+			Commit: reason.Commit, Header: reason.Header, Bump: reason.Bump, Text: reason.Text,
 		})
 	}
 	return v
 }
 
-// jobSource is where the code came from, in a pipeline.
-func jobSource(job ci.Job, source record.Source) record.Source {
-	source.Commit, source.Ref = or(job.Commit, source.Commit), or(job.Ref, source.Ref)
-	source.Pipeline, source.Job = job.PipelineURL, job.URL
-	return source
+// namesOf is the version as other services write it.
+func namesOf(project, model, version string) *record.Names {
+	pep440, errPython := release.PEP440(version)
+	gitlab, errGitLab := release.GitLabVersion(version)
+	if errors.Join(errPython, errGitLab) != nil {
+		return nil // not of a computed version
+	}
+	return &record.Names{
+		OCI: release.OCITag(version), SageMaker: release.SageMakerName(project, model, version),
+		PEP440: pep440, GitLab: gitlab,
+	}
+}
+
+// stageVersion is the version for a stage after the version job. In a pipeline
+// that job's word stands; elsewhere what was asked of it for this commit does.
+func (a *app) stageVersion(ctx context.Context, repo repository, model manifest.Model, r plan.Release) (drafted, error) {
+	job, inJob := a.job()
+	known, ok := repo.workspace.LoadRecord(repo.manifest, model.Name)
+	if ok && inJob && job.PipelineURL != "" && known.Source.Pipeline == job.PipelineURL && known.Candidate != "" {
+		git, err := a.openGit(ctx, repo.root, false)
+		if err != nil {
+			return drafted{}, err
+		}
+		v := drafted{versioned: versioned{Version: known.Version, source: known.Source}}
+		v.source.Job = job.URL
+		if git != nil && git.Head() == known.Source.Commit {
+			v.committed, err = git.CommitTime(ctx)
+			return v, err
+		}
+	}
+	s, err := a.readStory(ctx, repo, []manifest.Model{model}, false)
+	if err != nil {
+		return drafted{}, err
+	}
+	var asked record.Asked
+	if ok && known.Asked != nil && known.Tag == "" && known.Source.Commit == s.source.Commit {
+		asked = *known.Asked
+	}
+	v, err := s.version(model, asked, r)
+	if err != nil {
+		return drafted{}, err
+	}
+	committed, err := s.commitTime(ctx)
+	return drafted{versioned: v, committed: committed}, err
 }

@@ -27,8 +27,21 @@ type Allocation struct {
 	// stand in it: by it a tag is told from one that another job made alike.
 	Message func(result release.Result, claim string) string
 
+	// Publish makes the tags on the remote, if not by a push. It answers ErrTaken
+	// where one of them exists and is not the very tag that was to be made.
+	Publish func(ctx context.Context, tags []NewTag) error
+
 	Name, Email string           // of the tagger
 	Now         func() time.Time // when it tags
+}
+
+// NewTag is an annotated tag that is to be made.
+type NewTag struct {
+	Name    string
+	Commit  string // full hash
+	Message string
+	Claim   string // what tells it from all others; it stands in the message
+	Result  release.Result
 }
 
 // attempts is how often a version is computed anew after another job took it.
@@ -49,7 +62,7 @@ func (r *Repo) Allocate(ctx context.Context, a Allocation) ([]release.Result, er
 			return nil, err
 		}
 		results, err := r.attempt(ctx, a, claim)
-		if err == nil || !errors.Is(err, errTaken) {
+		if err == nil || !errors.Is(err, ErrTaken) {
 			return results, err
 		}
 		r.o.Log.Info("the version was taken by another job", "attempt", attempt+1)
@@ -75,8 +88,8 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
-// errTaken is a push that came too late.
-var errTaken = errors.New("the tag exists already")
+// ErrTaken is a tag that another job made first.
+var ErrTaken = errors.New("the tag exists already")
 
 // attempt reads the remote's tags, computes, and pushes once.
 func (r *Repo) attempt(ctx context.Context, a Allocation, claim string) ([]release.Result, error) {
@@ -106,6 +119,13 @@ func (r *Repo) attempt(ctx context.Context, a Allocation, claim string) ([]relea
 
 // publish makes the tags, and pushes them in one step without force.
 func (r *Repo) publish(ctx context.Context, s *side, a Allocation, results []release.Result, claim string) error {
+	if a.Publish != nil {
+		var tags []NewTag
+		for _, result := range results {
+			tags = append(tags, NewTag{result.Tag, a.Commit, a.Message(result, claim), claim, result})
+		}
+		return a.Publish(ctx, tags)
+	}
 	tags := map[string]string{} // name → object
 	var specs []string
 	now := a.Now().UTC().Unix()

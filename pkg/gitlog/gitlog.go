@@ -41,6 +41,7 @@ type Repo struct {
 	gitDir  string // shared by all work trees, absolute
 	head    string
 	shallow bool
+	origin  origin
 }
 
 // Open looks at the repository that dir lies in. Where there is none, or none

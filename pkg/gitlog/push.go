@@ -10,7 +10,7 @@ import (
 	"gitlab.com/towline/towline/pkg/fault"
 )
 
-// push pushes new tags, all or none of them. It answers errTaken where one of
+// push pushes new tags, all or none of them. It answers ErrTaken where one of
 // them exists.
 func (s *side) push(ctx context.Context, specs []string, tags map[string]string) error {
 	if err := s.know(ctx); err != nil {
@@ -27,7 +27,7 @@ func (s *side) push(ctx context.Context, specs []string, tags map[string]string)
 	case err == nil && created(string(out)) == len(tags):
 		return nil
 	case err == nil:
-		return errTaken // all of them were there, byte for byte
+		return ErrTaken // all of them were there, byte for byte
 	case ctx.Err() != nil || exitCode(err) == 0:
 		return err
 	}
@@ -48,12 +48,16 @@ func created(report string) int {
 // refused finds out why a push was. After a connection that broke, the remote
 // may have the tags nevertheless.
 func (s *side) refused(ctx context.Context, report string, err error, tags map[string]string) error {
+	if strings.Contains(report, "exists; cannot create") || complains(err, "exists; cannot create") {
+		return fault.Newf(fault.Repository, "push a tag to %s: %w", s.remote.url, errors.Join(err, reported(report))).
+			Hintf("a tag has the name of the folder that the component's tags lie in: delete or rename it")
+	}
 	for _, words := range []string{
 		"already exists", "reference already exists", "cannot lock ref", "failed to update ref", "fetch first",
 		"atomic transaction failed", "failed to lock", "incorrect old value",
 	} {
 		if strings.Contains(report, words) || complains(err, words) {
-			return errTaken
+			return ErrTaken
 		}
 	}
 	if strings.Contains(report, "hook declined") || denied(err) || complains(err, "protected tag", "not authorized") {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/secret"
 )
@@ -17,9 +18,29 @@ type remote struct {
 	noTags bool // it is set up to be fetched without tags
 }
 
-// remote reads the remote's configuration. Credentials that stand in its
-// address are taken out of it.
+// origin is the remote once it has been read.
+type origin struct {
+	sync.Mutex
+	found *remote
+}
+
+// remote is the remote as it is configured, read once.
 func (r *Repo) remote(ctx context.Context) (remote, error) {
+	r.origin.Lock()
+	defer r.origin.Unlock()
+	if r.origin.found == nil {
+		found, err := r.readRemote(ctx)
+		if err != nil {
+			return remote{}, err
+		}
+		r.origin.found = &found
+	}
+	return *r.origin.found, nil
+}
+
+// readRemote reads the remote's configuration. Credentials that stand in its
+// address are taken out of it.
+func (r *Repo) readRemote(ctx context.Context) (remote, error) {
 	out, err := r.git.output(ctx, "config", "-z", "--get-regexp", `^remote\..*\.(url|tagopt)$`)
 	if err != nil && exitCode(err) != 1 {
 		return remote{}, readFault("read the remotes of "+r.root, err)

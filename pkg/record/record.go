@@ -38,15 +38,34 @@ type Version struct {
 	Base       string   `json:"base,omitempty"`      // the version it builds on; "" before the first
 	Bump       string   `json:"bump,omitempty"`      // major | minor | patch | none | initial
 	Released   bool     `json:"released"`            // there is something to release
-	Reused     bool     `json:"reused,omitempty"`
-	Superseded bool     `json:"superseded,omitempty"`
-	Exact      bool     `json:"exact"` // the history was complete
+	Reused     bool     `json:"reused"`
+	Superseded bool     `json:"superseded"`
+	Exact      bool     `json:"exact"`         // the history was complete
+	Tag        string   `json:"tag,omitempty"` // the git tag that marks the version, once this release has it
+	Names      *Names   `json:"names,omitempty"`
+	Asked      *Asked   `json:"asked,omitempty"` // what the user asked for beyond the ordinary next version
 	Reason     []Reason `json:"reason"`
+}
+
+// Names are the version as other services write it.
+type Names struct {
+	OCI       string `json:"oci"`       // image tag
+	SageMaker string `json:"sagemaker"` // with project and model
+	PEP440    string `json:"pep440"`    // Python package
+	GitLab    string `json:"gitlab"`    // package and model registry
+}
+
+// Asked is what a user asked of the version.
+type Asked struct {
+	ReleaseAs string `json:"release_as,omitempty"` // this version, X.Y.Z
+	Retrain   bool   `json:"retrain,omitempty"`    // a new model from a commit that may be released already
+	Channel   string `json:"channel,omitempty"`    // rc, or "" for stable versions
 }
 
 // Reason is one commit, or one rule, that the version rests on.
 type Reason struct {
 	Commit string `json:"commit,omitempty"`
+	Header string `json:"header,omitempty"` // first line of its message
 	Bump   string `json:"bump,omitempty"`
 	Text   string `json:"text"`
 }

@@ -10,13 +10,15 @@ const trailerToken = "Towline: "
 
 // Trailer is what a release tag knows of its release, in the last line of its message.
 type Trailer struct {
-	Identity string `json:"identity,omitempty"` // of the model
-	Code     string `json:"code,omitempty"`     // commit
-	Data     string `json:"data,omitempty"`     // digest
-	Image    string `json:"image,omitempty"`    // digest
-	Registry string `json:"registry,omitempty"` // ARN in the model registry
-	Pipeline string `json:"pipeline,omitempty"` // URL
-	Claim    string `json:"claim,omitempty"`    // random, of the allocation that made the tag
+	Identity    string `json:"identity,omitempty"`    // of the model
+	Candidate   string `json:"candidate,omitempty"`   // what it was called until the gate had passed
+	Environment string `json:"environment,omitempty"` // that it was made in; another one gives another identity
+	Code        string `json:"code,omitempty"`        // commit
+	Data        string `json:"data,omitempty"`        // digest
+	Image       string `json:"image,omitempty"`       // digest
+	Registry    string `json:"registry,omitempty"`    // ARN in the model registry
+	Pipeline    string `json:"pipeline,omitempty"`    // URL
+	Claim       string `json:"claim,omitempty"`       // random, of the allocation that made the tag
 }
 
 // TagMessage is the message of a release tag: subject, notes, and the trailer.
