@@ -2,6 +2,7 @@ package gitlog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -9,39 +10,82 @@ import (
 	"gitlab.com/towline/towline/pkg/release"
 )
 
-// since are all commits since base (all there are, if base is ""), newest
-// first, marked with whether they concern the component. Not ok says that base
-// is not in the history of head.
+// since are all commits since base, newest first, marked with whether they
+// concern the component. Not ok says that base is not in the history of head.
 func (r reader) since(ctx context.Context, c release.Component, head, base string) (commits []release.Commit, ok bool, err error) {
-	if head == base {
+	switch base {
+	case head:
 		return nil, true, nil
+	case "":
+		commits, err = r.demands(ctx, c, head)
+		return commits, true, err
 	}
-	span := []string{head}
-	if base != "" {
-		span = append(span, "^"+base)
-	}
+	span := []string{head, "^" + base}
 	var walked walk
-	var own, merged []string
-	err = together(
-		func() (err error) {
-			walked, err = r.walk(ctx, span)
-			return err
-		},
-		func() (err error) {
-			own, err = r.concerning(ctx, c, span, "--no-merges")
-			return err
-		},
-		func() (err error) {
-			merged, err = r.concerning(ctx, c, span, "--first-parent", "--merges")
-			return err
-		},
-	)
-	if err != nil || base != "" && !walked.boundary[base] {
+	var concerning []string
+	look := func() (err error) {
+		walked, err = r.walk(ctx, span)
+		return err
+	}
+	list := func() (err error) {
+		concerning, err = r.concerning(ctx, c, span)
+		return err
+	}
+	if r.trees == nil {
+		err = together(look, list)
+	} else if err = look(); err == nil && walked.boundary[base] && !c.Everything() {
+		if err = r.trees(ctx, walked.allTrees()); err == nil {
+			err = list()
+		}
+	}
+	if err != nil || !walked.boundary[base] {
 		return nil, false, err
 	}
-	mark(walked.commits, slices.Concat(own, merged), c.Everything())
+	mark(walked.commits, concerning, c.Everything())
 	walked.markEmpty()
 	return walked.commits, true, nil
+}
+
+// demands are the commits that matter where there is no base, and so no bump:
+// those that demand a version, and those that take commits back.
+func (r reader) demands(ctx context.Context, c release.Component, head string) ([]release.Commit, error) {
+	walked, err := r.walk(ctx, []string{"-i", "--grep=^release-as:", "--grep=^this reverts commit", "--grep=^revert", head})
+	if err != nil || !slices.ContainsFunc(walked.commits, demanding) {
+		return nil, err
+	}
+	var parents []string
+	for _, commit := range walked.commits {
+		parents = append(parents, commit.Parents...)
+	}
+	if len(parents) > 0 {
+		before, err := r.walk(ctx, append([]string{"--no-walk=unsorted"}, parents...))
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(walked.trees, before.trees)
+	}
+	concerning, err := r.ever(ctx, c, head)
+	mark(walked.commits, concerning, false)
+	walked.markEmpty()
+	return walked.commits, err
+}
+
+// ever are the commits that ever changed the component.
+func (r reader) ever(ctx context.Context, c release.Component, head string) ([]string, error) {
+	if r.trees != nil && !c.Everything() {
+		all, err := r.walk(ctx, []string{head})
+		if err != nil {
+			return nil, err
+		}
+		if err := r.trees(ctx, all.allTrees()); err != nil {
+			return nil, err
+		}
+	}
+	return r.passes(ctx, c, []string{head})
+}
+
+func demanding(commit release.Commit) bool {
+	return release.ParseMessage(commit.Message).ReleaseAs != ""
 }
 
 // together runs the functions side by side, and returns the first error.
@@ -67,9 +111,12 @@ type walk struct {
 	boundary map[string]bool   // the last commits that do not count any more
 }
 
+// walkFormat gives mark, hash, tree, parents and message.
+const walkFormat = "--format=%m%H%x1f%T%x1f%P%x1f%B"
+
 // walk lists the commits of the span, no commit before its children.
 func (r reader) walk(ctx context.Context, span []string) (walk, error) {
-	args := append([]string{"log", "-z", "--boundary", "--topo-order", "--encoding=UTF-8", "--format=%m%H%x1f%T%x1f%P%x1f%B"}, span...)
+	args := append([]string{"log", "-z", "--boundary", "--topo-order", "--encoding=UTF-8", walkFormat}, span...)
 	out, err := r.git.output(ctx, append(args, "--")...)
 	if err != nil {
 		return walk{}, missingHistory("read commits", err)
@@ -93,12 +140,35 @@ func (r reader) walk(ctx context.Context, span []string) (walk, error) {
 	return w, nil
 }
 
-// concerning are the commits that change the component's paths, in one of two
-// passes: for the commits themselves, and for the merges by which they came in.
-func (r reader) concerning(ctx context.Context, c release.Component, span []string, pass ...string) ([]string, error) {
+func (w walk) allTrees() []string { return slices.Collect(maps.Values(w.trees)) }
+
+// concerning are the commits that change the component's paths. Where those
+// are the whole repository, mark knows without asking.
+func (r reader) concerning(ctx context.Context, c release.Component, span []string) ([]string, error) {
 	if c.Everything() {
 		return nil, nil
 	}
+	return r.passes(ctx, c, span)
+}
+
+// passes finds the component's commits in two passes: the commits themselves,
+// and the merges by which they came into the first-parent line.
+func (r reader) passes(ctx context.Context, c release.Component, span []string) ([]string, error) {
+	var own, merged []string
+	err := together(
+		func() (err error) {
+			own, err = r.list(ctx, c, span, "--no-merges")
+			return err
+		},
+		func() (err error) {
+			merged, err = r.list(ctx, c, span, "--first-parent", "--merges")
+			return err
+		},
+	)
+	return slices.Concat(own, merged), err
+}
+
+func (r reader) list(ctx context.Context, c release.Component, span []string, pass ...string) ([]string, error) {
 	args := slices.Concat([]string{"rev-list"}, pass, span, []string{"--"}, pathspecs(c))
 	out, err := r.git.output(ctx, args...)
 	if err != nil {
@@ -110,6 +180,9 @@ func (r reader) concerning(ctx context.Context, c release.Component, span []stri
 // pathspecs are the component's paths as git takes them.
 func pathspecs(c release.Component) []string {
 	var specs []string
+	if c.Everything() {
+		return nil
+	}
 	for _, p := range slices.Concat(c.Paths, c.Shared) {
 		specs = append(specs, ":(literal)"+strings.TrimSuffix(p, "/"))
 	}

@@ -44,7 +44,7 @@ func (r *Repo) Histories(ctx context.Context, components []release.Component, he
 		return nil, err
 	}
 	r.o.Log.Warn("the history is incomplete", "because", err)
-	hs, err = reader{r.git}.histories(ctx, components, head)
+	hs, err = reader{git: r.git}.histories(ctx, components, head)
 	for i := range hs {
 		hs[i].Exact = false
 	}
@@ -57,7 +57,7 @@ func (r *Repo) own(ctx context.Context, components []release.Component, head str
 	var from remote
 	err = together(
 		func() (err error) {
-			hs, err = reader{r.git}.histories(ctx, components, head)
+			hs, err = reader{git: r.git}.histories(ctx, components, head)
 			return err
 		},
 		func() (err error) {
@@ -90,7 +90,10 @@ func (r *Repo) fromRoot(paths []string) []string {
 }
 
 // reader reads histories from one repository, which may be bare.
-type reader struct{ git git }
+type reader struct {
+	git   git
+	trees func(ctx context.Context, hashes []string) error // fetches lists of files; nil where all are there
+}
 
 // histories reads the history of each component.
 func (r reader) histories(ctx context.Context, components []release.Component, head string) ([]release.History, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,8 +26,8 @@ type side struct {
 	dir      string
 	remote   remote
 	prefixes []string // of the tags
-	filter   string
-	sha256   bool // the repository's hashes are
+	filter   string   // what the server leaves out
+	sha256   bool     // the repository's hashes are
 	git      git
 }
 
@@ -56,7 +57,7 @@ func (r *Repo) fetched(ctx context.Context, components []release.Component, head
 }
 
 // side describes the side repository of the components. Which one it is
-// follows from the remote, the components' tags and the kind of filter.
+// follows from the remote and the components' tags.
 func (r *Repo) side(ctx context.Context, components []release.Component, head string) (*side, error) {
 	from, err := r.remote(ctx)
 	if err != nil {
@@ -66,13 +67,10 @@ func (r *Repo) side(ctx context.Context, components []release.Component, head st
 		return nil, fault.Newf(fault.Missing, "complete the history of %s: no remote %q to fetch it from", r.root, r.o.Remote).
 			Hintf("clone with the whole history (GIT_DEPTH: 0), or add the remote")
 	}
-	s := &side{remote: from, filter: "tree:0", sha256: len(head) == 64}
+	s := &side{remote: from, filter: onlyCommits, sha256: len(head) == 64}
 	for _, c := range components {
 		if strings.ContainsAny(c.Prefix, " ~^:?*[\\\x7f\n\t") {
 			return nil, fault.Newf(fault.Repository, "read the tags of %s: prefix %q is none that a tag can have", c.Name, c.Prefix)
-		}
-		if !c.Everything() {
-			s.filter = "blob:none" // paths are compared
 		}
 		s.prefixes = append(s.prefixes, c.Prefix)
 	}
@@ -81,7 +79,7 @@ func (r *Repo) side(ctx context.Context, components []release.Component, head st
 	if cache == "" {
 		cache = filepath.Join(r.gitDir, "towline")
 	}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{from.url, s.filter}, s.prefixes...), "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{from.url}, s.prefixes...), "\x00")))
 	s.dir = filepath.Join(cache, "history", hex.EncodeToString(sum[:12])+".git")
 	s.git = r.git.with("safe.directory=" + s.dir)
 	s.git.dir = s.dir
@@ -128,9 +126,10 @@ func (s *side) update(ctx context.Context, r *Repo, head string) (reader, error)
 	if err := s.prepare(ctx); err != nil {
 		return reader{}, err
 	}
+	from := reader{s.git, s.trees}
 	err := s.fetch(ctx, "+"+head+":"+headRef)
 	if err == nil {
-		return reader{s.git}, nil
+		return from, nil
 	}
 	if !unknownCommit(gitStderr(err)) {
 		return reader{}, err
@@ -138,10 +137,9 @@ func (s *side) update(ctx context.Context, r *Repo, head string) (reader, error)
 	if err := s.fetch(ctx, "+refs/heads/*:refs/x/heads/*"); err != nil {
 		return reader{}, err
 	}
-	from := reader{s.git}
-	from.git.env = append(from.git.env[:len(from.git.env):len(from.git.env)],
-		"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(r.gitDir, "objects"), "GIT_NO_LAZY_FETCH=1")
-	return from, nil
+	s.git.env = append(s.git.env[:len(s.git.env):len(s.git.env)],
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES="+filepath.Join(r.gitDir, "objects"))
+	return reader{s.git, s.trees}, nil
 }
 
 // unknownCommit says whether a server complained that it does not give that commit.
@@ -177,15 +175,15 @@ func (s *side) prepare(ctx context.Context) error {
 }
 
 // config is the repository's own configuration. It names the remote without
-// credentials, as the one that what the filter left out can be had from.
+// credentials. That the remote has what is missing here is said only to a
+// fetch: every other git would ask it for one object at a time.
 func (s *side) config() string {
-	format := ""
+	version, format := 0, ""
 	if s.sha256 {
-		format = "\tobjectFormat = sha256\n"
+		version, format = 1, "[extensions]\n\tobjectFormat = sha256\n"
 	}
-	return fmt.Sprintf("[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin\n%s"+
-		"[remote \"origin\"]\n\turl = %s\n\tpromisor = true\n\tpartialclonefilter = %s\n\ttagOpt = --no-tags\n",
-		format, quoted(s.remote.url), s.filter)
+	return fmt.Sprintf("[core]\n\trepositoryformatversion = %d\n\tbare = true\n%s[remote \"origin\"]\n\turl = %s\n\ttagOpt = --no-tags\n",
+		version, format, quoted(s.remote.url))
 }
 
 // quoted is a value as git's configuration files take it.
@@ -193,20 +191,63 @@ func quoted(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
 }
 
-// fetch brings the component's tags up to date, deleted ones included, and the given refs.
+// Filters: what a server leaves out of what it sends.
+const (
+	onlyCommits = "tree:0"
+	noContents  = "blob:none"
+)
+
+// fetch brings the components' tags up to date, deleted ones included, and the
+// given refs. It brings commits and no files; some servers cannot leave out
+// the lists of files too.
 func (s *side) fetch(ctx context.Context, refspecs ...string) error {
-	g, done, err := s.git.withRemote(s.remote)
+	for _, prefix := range s.prefixes {
+		refspecs = append(refspecs, "+refs/tags/"+prefix+"*:refs/tags/"+prefix+"*")
+	}
+	err := s.fetchFiltered(ctx, nil, "--prune", refspecs...)
+	if s.filter == onlyCommits && complains(err, "filter") {
+		s.filter = noContents
+		err = s.fetchFiltered(ctx, nil, "--prune", refspecs...)
+	}
+	return err
+}
+
+func (s *side) fetchFiltered(ctx context.Context, stdin io.Reader, option string, refspecs ...string) error {
+	g, done, err := s.git.with("remote.origin.promisor=true", "remote.origin.partialclonefilter="+s.filter).withRemote(s.remote)
 	if err != nil {
 		return err
 	}
 	defer done()
-	args := []string{"fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--no-auto-maintenance",
-		"--filter=" + s.filter, "origin"}
-	for _, prefix := range s.prefixes {
-		args = append(args, "+refs/tags/"+prefix+"*:refs/tags/"+prefix+"*")
-	}
-	_, err = g.output(ctx, append(args, refspecs...)...)
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--filter=" + s.filter, option, "origin"}
+	_, err = g.pipe(ctx, stdin, append(args, refspecs...)...)
 	return err
+}
+
+// trees fetches the given lists of files, with all those below them, as far
+// as they are not there.
+func (s *side) trees(ctx context.Context, hashes []string) error {
+	out, err := s.git.pipe(ctx, strings.NewReader(strings.Join(hashes, "\n")+"\n"), "cat-file", "--batch-check")
+	if err != nil {
+		return readFault("look for the files of commits", err)
+	}
+	var missing []string
+	for line := range strings.Lines(string(out)) {
+		if hash, ok := strings.CutSuffix(strings.TrimSpace(line), " missing"); ok {
+			missing = append(missing, hash)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	// With the commits, the remote would believe the files to be here too.
+	asking := *s
+	asking.filter = noContents
+	asking.git = s.git.with("fetch.negotiationAlgorithm=noop")
+	if err := asking.fetchFiltered(ctx, strings.NewReader(strings.Join(missing, "\n")+"\n"), "--stdin"); err != nil {
+		return incomplete(s.remote, err)
+	}
+	return nil
 }
 
 // noAnswer says whether an error has its cause in the network or in the

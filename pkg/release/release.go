@@ -52,7 +52,7 @@ func (c Component) TagName(version string) string { return c.Prefix + version }
 type History struct {
 	Head    string   // full hash of the commit in question
 	Tags    []Tag    // every tag that starts with the component's prefix, in any order
-	Commits []Commit // all commits since the base, newest first: no commit stands before its children
+	Commits []Commit // all commits since the base, newest first: no commit stands before its children; with no base those that demand a version will do
 	Exact   bool     // nothing is missing
 }
 
