@@ -84,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Cloud, error) {
 		return nil, err
 	}
 	c := &Cloud{dir: o.Dir, log: o.Log}
-	if err := c.takeLock(); err != nil {
+	if err := c.takeLock(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.open(ctx, o); err != nil {
@@ -120,17 +120,30 @@ func (o Options) complete() (Options, error) {
 	return o, nil
 }
 
-func (c *Cloud) takeLock() error {
+// lockPatience is how long a cloud that is starting or stopping may hold the
+// folder before another one gives up.
+const lockPatience = 10 * time.Second
+
+func (c *Cloud) takeLock(ctx context.Context) error {
 	lock := flock.New(filepath.Join(c.dir, lockFile))
-	taken, err := lock.TryLock()
-	if err != nil {
-		return diskFault("lock its folder", err)
+	for deadline := time.Now().Add(lockPatience); ; {
+		taken, err := lock.TryLock()
+		if err != nil {
+			return diskFault("lock its folder", err)
+		}
+		if taken {
+			c.lock = lock
+			return nil
+		}
+		if _, running := Find(c.dir); running || time.Now().After(deadline) {
+			return fault.Newf(fault.Conflict, "local cloud: one runs already in %s", c.dir).Hintf("stop it with: towline local down")
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
-	if !taken {
-		return fault.Newf(fault.Conflict, "local cloud: one runs already in %s", c.dir).Hintf("stop it with: towline local down")
-	}
-	c.lock = lock
-	return nil
 }
 
 // open brings up the services, and the port last: who reaches the cloud
@@ -193,13 +206,10 @@ func (c *Cloud) Close(ctx context.Context) (err error) {
 	return err
 }
 
-// release gives back what was taken so far, in reverse. Whoever finds the
-// folder free finds nothing of this cloud running.
+// release gives back what was taken so far, in reverse. The cloud can be found
+// until its jobs and servers have ended: whoever finds none finds nothing of it running.
 func (c *Cloud) release(ctx context.Context) error {
 	var errs []error
-	if err := os.Remove(filepath.Join(c.dir, stateFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		errs = append(errs, err)
-	}
 	if c.sagemaker != nil {
 		errs = append(errs, c.sagemaker.Close(ctx))
 	}
@@ -212,6 +222,9 @@ func (c *Cloud) release(ctx context.Context) error {
 	}
 	if c.objects != nil {
 		errs = append(errs, c.objects.Close())
+	}
+	if err := os.Remove(filepath.Join(c.dir, stateFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err)
 	}
 	errs = append(errs, c.lock.Unlock())
 	if err := errors.Join(errs...); err != nil {

@@ -1,6 +1,7 @@
 package localcloud_test
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -8,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sagemaker/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"gitlab.com/towline/towline/pkg/fault"
@@ -181,4 +184,34 @@ func TestUnknownOperationsAreNeverHTML(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStartingWhileAnotherIsStopping(t *testing.T) {
+	fake := &fakeRuntime{train: untilStopped(t)}
+	c := start(t, localcloud.Options{Runtime: fake, StopGrace: 500 * time.Millisecond})
+	in := job("hangs", c.push(t, randomImage(t)))
+	in.Environment = map[string]string{"DO": "hang"}
+	c.create(t, in)
+	eventually(t, "training", func() bool { return c.describe(t, "hangs").SecondaryStatus == types.SecondaryStatusTraining })
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = c.Close(context.Background())
+	}()
+	eventually(t, "the end of the cloud", func() bool {
+		_, found := localcloud.Find(c.dir)
+		return !found
+	})
+	_, task := fake.last()
+	select {
+	case <-task.done:
+	default:
+		t.Error("the cloud could no longer be found while its job still ran")
+	}
+	next := start(t, localcloud.Options{Dir: c.dir, Runtime: fake})
+	<-closed
+	if _, found := localcloud.Find(c.dir); !found {
+		t.Error("the next cloud cannot be found")
+	}
+	next.close(t)
 }
