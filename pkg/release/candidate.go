@@ -1,6 +1,18 @@
 package release
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
+
+// Candidate names what is made before the gate has passed: <next>-cand.<iid>
+// in a pipeline, <next>-dev.<start of the identity> elsewhere.
+func Candidate(next, iid, identity string) string {
+	if iid != "" {
+		return next + "-cand." + number(iid)
+	}
+	return next + "-dev." + shortIdentity(identity)
+}
 
 // Preview says which merge request or branch a version is computed for.
 type Preview struct {
@@ -22,25 +34,17 @@ func PreviewVersion(next string, p Preview) string {
 // slugMax is how long a branch's part of a version may be, as in GitLab's own slugs.
 const slugMax = 63
 
-// slug is a branch's name as a SemVer identifier. A name of digits alone, one
-// that has a meaning of its own, and one that looks like a slug that was marked
-// so, are marked with b- in front.
+// slug is a branch's name as a SemVer identifier. A name of digits alone, and
+// one that starts like a version of another kind, are marked with b- in front,
+// and so are those that look marked: no two kinds of version share a name,
+// not even where dots become dashes.
 func slug(branch string) string {
 	s := identifier(strings.ToLower(branch))
-	switch {
-	case digits(s), strings.HasPrefix(s, "b-"), s == "rc", s == "mr", s == "cand", s == "dev":
+	first, _, _ := strings.Cut(s, "-")
+	if digits(s) || slices.Contains([]string{"rc", "mr", "cand", "dev", "b"}, first) {
 		s = "b-" + s
 	}
 	return cut(s, branch, slugMax)
-}
-
-// Candidate names what is made before the gate has passed: <next>-cand.<iid>
-// in a pipeline, <next>-dev.<start of the identity> elsewhere.
-func Candidate(next, iid, identity string) string {
-	if iid != "" {
-		return next + "-cand." + number(iid)
-	}
-	return next + "-dev." + shortIdentity(identity)
 }
 
 // shortIdentity is the start of an identity as a SemVer identifier. One of
@@ -79,16 +83,24 @@ func identifier(text string) string {
 	return b.String()
 }
 
-// number is a pipeline's number as a SemVer identifier.
+// numberMax is how many characters a pipeline's number may have.
+const numberMax = 18
+
+// number is a pipeline's number as a SemVer identifier: without zeros in
+// front, which would be illegal.
 func number(text string) string {
 	id := identifier(text)
 	if !digits(id) {
-		return id
+		return cut(id, text, numberMax)
 	}
-	if trimmed := strings.TrimLeft(id, "0"); trimmed != "" {
-		return trimmed
+	id = strings.TrimLeft(id, "0")
+	switch {
+	case id == "":
+		return "0"
+	case len(id) > numberMax:
+		return cut("x"+id, text, numberMax)
 	}
-	return "0"
+	return id
 }
 
 func alphanumeric(r rune) bool {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,29 @@ func SageMakerNameMax(limit int, parts ...string) string {
 		name = "x" + "-" + shortHash(exact)
 	}
 	return cut(name, exact, limit)
+}
+
+var mapped = regexp.MustCompile(`^(\d+)-(\d+)-(\d+)(?:-(rc|cand)-(\d+)|-dev-([0-9a-fx]{1,9})|-mr-(\d+)-(\d+)|-(.+)-(\d+))?$`)
+
+// FromSageMakerVersion is the version, of those that Towline makes, that
+// SageMakerName mapped to this name; not ok for another name, or one that was cut.
+func FromSageMakerVersion(name string) (string, bool) {
+	m := mapped.FindStringSubmatch(name)
+	if m == nil {
+		return "", false
+	}
+	version := m[1] + "." + m[2] + "." + m[3]
+	switch {
+	case m[4] != "":
+		version += "-" + m[4] + "." + m[5]
+	case m[6] != "":
+		version += "-dev." + m[6]
+	case m[7] != "":
+		version += "-mr." + m[7] + "." + m[8]
+	case m[9] != "":
+		version += "-" + m[9] + "." + m[10]
+	}
+	return version, Valid(version)
 }
 
 // dashed maps what SageMaker refuses to a dash.
