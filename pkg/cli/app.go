@@ -69,7 +69,7 @@ func newRoot(a *app) *cobra.Command {
 	a.addGlobals(root)
 	root.AddCommand(
 		newInit(a), newRun(a), newVersion(a), newPackage(a), newPush(a), newTrain(a),
-		newGate(a), newDeploy(a), newInvoke(a), newStatus(a), newLocal(a),
+		newGate(a), newTag(a), newChangelog(a), newDeploy(a), newInvoke(a), newStatus(a), newLocal(a),
 	)
 	wrapArgs(root)
 	return root
