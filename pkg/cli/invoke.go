@@ -112,7 +112,7 @@ func (a *app) request(repo repository, model manifest.Model, o invokeOptions) ([
 
 // readLimited reads a request from a file or from standard input.
 func (a *app) readLimited(path string) ([]byte, error) {
-	var source io.Reader = a.stdin
+	source := a.stdin
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {

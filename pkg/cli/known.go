@@ -15,6 +15,7 @@ func (o opened) recall(ctx context.Context, r plan.Release) (plan.Release, error
 	if local, ok := o.workspace.LoadRecord(o.manifest, r.Model.Name); ok && local.Identity == r.Record.Identity {
 		r = remember(r, local)
 	}
+	verdict := r.Record.Verdict
 	if o.world == nil {
 		return r, nil
 	}
@@ -26,7 +27,11 @@ func (o opened) recall(ctx context.Context, r plan.Release) (plan.Release, error
 	if found {
 		r = remember(r, kept)
 	}
-	return o.look(ctx, r)
+	r, err = o.look(ctx, r)
+	if champion := r.World.Champion; champion == nil || champion.Identity != r.Record.Identity {
+		r.Record.Verdict = verdict // one against an earlier champion says nothing any more
+	}
+	return r, err
 }
 
 // remember takes over the sections of a record of the same identity, as far

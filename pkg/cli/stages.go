@@ -74,7 +74,7 @@ func newStage(a *app, name, short, example string, planner func(plan.Release) (p
 
 // packaged makes sure that there is an image to push.
 func packaged(r plan.Release) error {
-	if r.Record.Image == nil || !(r.World.Image || r.World.Layout || !r.World.Read) {
+	if r.Record.Image == nil || r.World.Read && !r.World.Image && !r.World.Layout {
 		return notYet("push", r, "it is not packaged", "towline package")
 	}
 	return nil
@@ -118,6 +118,9 @@ func deployable(r plan.Release) error {
 	if !r.Record.Verdict.Passed {
 		return fault.Newf(fault.Refused, "deploy %s: the gate refused %s", r.Model.Name, r.Record.Name()).
 			Hintf("improve the model and train it again; what serves now stays as it is")
+	}
+	if c := r.World.Champion; c != nil && c.Identity != r.Record.Identity && c.Name() != r.Record.Verdict.Champion {
+		return notYet("deploy", r, "the gate has not held it against the champion "+c.Name(), "towline gate")
 	}
 	return nil
 }
