@@ -88,12 +88,20 @@ func demanding(commit release.Commit) bool {
 	return release.ParseMessage(commit.Message).ReleaseAs != ""
 }
 
+// atOnce is how many of several functions run side by side.
+const atOnce = 8
+
 // together runs the functions side by side, and returns the first error.
 func together(functions ...func() error) error {
 	errs := make([]error, len(functions))
+	room := make(chan struct{}, atOnce)
 	var wait sync.WaitGroup
 	for i, function := range functions {
-		wait.Go(func() { errs[i] = function() })
+		room <- struct{}{}
+		wait.Go(func() {
+			errs[i] = function()
+			<-room
+		})
 	}
 	wait.Wait()
 	for _, err := range errs {

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gitlog"
 	"gitlab.com/towline/towline/pkg/internal/gittest"
+	"gitlab.com/towline/towline/pkg/release"
 	"gitlab.com/towline/towline/pkg/secret"
 )
 
@@ -36,6 +36,11 @@ func environ(server *gittest.Server) []string {
 func TestATokenReachesTheRemote(t *testing.T) {
 	_, clone, server := served(t)
 	wantVersion(t, open(t, clone, gitlog.Options{Environ: environ(server), Token: secret.New(token)}), "1.0.1")
+	paths := release.Component{Name: "f", Prefix: "v", Paths: []string{"f"}}
+	repo := open(t, clone, gitlog.Options{Environ: environ(server), Token: secret.New(token), Cache: t.TempDir()})
+	if got := compute(t, repo, paths); got.Version != "1.0.1" {
+		t.Errorf("version of a path = %s, want 1.0.1", got.Version)
+	}
 	if server.Wrong() > 0 {
 		t.Errorf("%d requests had wrong credentials", server.Wrong())
 	}
@@ -88,19 +93,10 @@ func TestARedirectToAnotherHostGetsNoToken(t *testing.T) {
 // who can look at them.
 func TestATokenIsNowhereToBeSeen(t *testing.T) {
 	bare, clone, server := served(t)
-	real, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	shims, spied := t.TempDir(), filepath.Join(t.TempDir(), "spied")
-	script := "#!/bin/sh\n{ echo \"$0 $*\"; env; cat /proc/$$/cmdline; } >>" + spied + "\nexec " + real + " \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(shims, "git"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path := shims + ":" + os.Getenv("PATH")
-	t.Setenv("PATH", path)
+	spied := filepath.Join(t.TempDir(), "spied")
+	shim(t, "{ echo \"$0 $*\"; env; } >>"+spied)
 	var log bytes.Buffer
-	env := append(environ(server), "PATH="+path, "CI_JOB_TOKEN="+token, "GIT_TRACE_CURL=1", "GIT_CURL_VERBOSE=1", "GIT_TRACE_REDACT=0")
+	env := append(environ(server), "CI_JOB_TOKEN="+token, "GIT_TRACE_CURL=1", "GIT_CURL_VERBOSE=1", "GIT_TRACE_REDACT=0")
 	cache := t.TempDir()
 	repo := open(t, clone, gitlog.Options{
 		Environ: env, Token: secret.New(token), Cache: cache, Log: slog.New(slog.NewTextHandler(&log, nil)),
@@ -142,6 +138,21 @@ func noFileHas(t *testing.T, dir, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Without a token of ours the user's own credential helpers are asked.
+func TestTheUsersCredentialHelper(t *testing.T) {
+	_, clone, server := served(t)
+	home := t.TempDir()
+	config := "[credential]\n\thelper = store --file=" + filepath.Join(home, "credentials") + "\n"
+	stored := strings.Replace(server.URL, "https://", "https://gitlab-ci-token:glcbt-64_s3cr3t%5ct%25s%22%27$HOME@", 1) + "\n"
+	for name, text := range map[string]string{".gitconfig": config, "credentials": stored} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1", "GIT_SSL_CAINFO=" + server.CA}
+	wantVersion(t, open(t, clone, gitlog.Options{Environ: env}), "1.0.1")
 }
 
 func TestATokenWithALineBreakIsRefused(t *testing.T) {

@@ -53,19 +53,13 @@ func (r *Repo) Histories(ctx context.Context, components []release.Component, he
 
 // own are the histories as the checkout itself knows them, if that is
 // complete: not cut off, and not set up to be fetched without tags.
-func (r *Repo) own(ctx context.Context, components []release.Component, head string) (hs []release.History, complete bool, err error) {
-	var from remote
-	err = together(
-		func() (err error) {
-			hs, err = reader{git: r.git}.histories(ctx, components, head)
-			return err
-		},
-		func() (err error) {
-			from, err = r.remote(ctx)
-			return err
-		},
-	)
-	return hs, !from.noTags, err
+func (r *Repo) own(ctx context.Context, components []release.Component, head string) ([]release.History, bool, error) {
+	from, err := r.remote(ctx)
+	if err != nil || from.partly {
+		return nil, false, err
+	}
+	hs, err := reader{git: r.git}.histories(ctx, components, head)
+	return hs, true, err
 }
 
 // rooted are the components with paths relative to the top of the work tree.
@@ -98,13 +92,14 @@ type reader struct {
 // histories reads the history of each component.
 func (r reader) histories(ctx context.Context, components []release.Component, head string) ([]release.History, error) {
 	hs := make([]release.History, len(components))
+	var reads []func() error
 	for i, c := range components {
-		var err error
-		if hs[i], err = r.history(ctx, c, head); err != nil {
-			return nil, err
-		}
+		reads = append(reads, func() (err error) {
+			hs[i], err = r.history(ctx, c, head)
+			return err
+		})
 	}
-	return hs, nil
+	return hs, together(reads...)
 }
 
 func (r reader) history(ctx context.Context, c release.Component, head string) (release.History, error) {

@@ -15,7 +15,7 @@ type remote struct {
 	url    string // without credentials; "" where there is none
 	user   string
 	token  secret.Value
-	noTags bool // it is set up to be fetched without tags
+	partly bool // it is set up to be fetched without tags, or without lists of files
 }
 
 // origin is the remote once it has been read.
@@ -41,7 +41,7 @@ func (r *Repo) remote(ctx context.Context) (remote, error) {
 // readRemote reads the remote's configuration. Credentials that stand in its
 // address are taken out of it.
 func (r *Repo) readRemote(ctx context.Context) (remote, error) {
-	out, err := r.git.output(ctx, "config", "-z", "--get-regexp", `^remote\..*\.(url|tagopt)$`)
+	out, err := r.git.output(ctx, "config", "-z", "--get-regexp", `^remote\..*\.(url|tagopt|partialclonefilter)$`)
 	if err != nil && exitCode(err) != 1 {
 		return remote{}, readFault("read the remotes of "+r.root, err)
 	}
@@ -55,7 +55,9 @@ func (r *Repo) readRemote(ctx context.Context) (remote, error) {
 				address = value
 			}
 		case "remote." + r.o.Remote + ".tagopt":
-			found.noTags = value == "--no-tags"
+			found.partly = found.partly || value == "--no-tags"
+		case "remote." + r.o.Remote + ".partialclonefilter":
+			found.partly = found.partly || strings.HasPrefix(value, "tree:")
 		}
 	}
 	if r.o.URL != "" {

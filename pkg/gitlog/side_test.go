@@ -176,6 +176,49 @@ func TestAServerWithoutFilters(t *testing.T) {
 	wantVersion(t, open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{}), "1.0.1")
 }
 
+func TestAServerThatSendsListsOfFiles(t *testing.T) {
+	bare, _ := gittest.Bare(t, line(5))
+	gittest.Git(t, bare, "config", "uploadpackfilter.tree.allow", "false")
+	repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{})
+	wantVersion(t, repo, "1.0.1")
+	if got := compute(t, repo, release.Component{Name: "f", Prefix: "v", Paths: []string{"f"}}); got.Version != "1.0.1" {
+		t.Errorf("version = %s, want 1.0.1", got.Version)
+	}
+}
+
+func TestACloneWithoutListsOfFiles(t *testing.T) {
+	bare, _ := gittest.Bare(t, line(5))
+	dir := gittest.CloneOf(t, bare, "--filter=tree:0", "--no-checkout")
+	if got := compute(t, open(t, dir, gitlog.Options{}), release.Component{Name: "f", Prefix: "v", Paths: []string{"f"}}); got.Version != "1.0.1" {
+		t.Errorf("version = %s, want 1.0.1", got.Version)
+	}
+}
+
+func TestSeveralComponentsAtOnce(t *testing.T) {
+	r := line(5)
+	r.Tags = nil
+	var components []release.Component
+	for i := range 12 {
+		c := release.Component{Name: string(rune('a' + i)), Paths: []string{"f"}}
+		c.Prefix = release.Prefix(c.Name, 12)
+		components = append(components, c)
+		r.Tags = append(r.Tags, gittest.Tag{Name: c.TagName("1.0.0"), Commit: r.Commits[i%4].ID})
+	}
+	bare, _ := gittest.Bare(t, r)
+	for _, options := range [][]string{nil, {"--depth=1", "--no-tags"}} {
+		repo := open(t, gittest.CloneOf(t, bare, options...), gitlog.Options{})
+		hs, err := repo.Histories(t.Context(), components, repo.Head())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range hs {
+			if want := 4 - i%4; len(h.Commits) != want || !h.Exact {
+				t.Errorf("%s: %d commits, exact %v, want %d, exact", components[i].Name, len(h.Commits), h.Exact, want)
+			}
+		}
+	}
+}
+
 func TestAnEndedContextStopsAFetch(t *testing.T) {
 	bare, _ := gittest.Bare(t, line(3))
 	repo := open(t, gittest.CloneOf(t, bare, "--depth=1"), gitlog.Options{AllowShallow: true})

@@ -16,6 +16,14 @@ func checkOptions(c Component, o Options) error {
 		return fault.Newf(fault.Repository, "first version of %s: found %q, wanted X.Y.Z", c.Name, c.Initial).
 			Hintf("give three numbers without a v, such as 0.1.0")
 	}
+	for kind, bump := range c.Bumps {
+		if _, ok := ParseBump(bump); !ok {
+			return fault.Newf(fault.Repository, "bump of %s for commits of type %s: found %q, wanted none, patch, minor or major", c.Name, kind, bump)
+		}
+	}
+	if c.Always != "" && c.Always != Patch.String() {
+		return fault.Newf(fault.Repository, "bump of %s for no relevant commit: found %q, wanted patch or nothing", c.Name, c.Always)
+	}
 	if o.Channel != Stable && o.Channel != ReleaseCandidate {
 		return fault.Newf(fault.Usage, "channel %q: wanted none or %q", o.Channel, ReleaseCandidate)
 	}
