@@ -127,6 +127,6 @@ func deployable(r plan.Release) error {
 
 // notYet is a stage that lacks the one before it.
 func notYet(operation string, r plan.Release, why, command string) error {
-	return fault.Newf(fault.Missing, "%s %s: nothing known of %s: %s", operation, r.Model.Name, r.Record.Name(), why).
+	return fault.Newf(fault.Missing, "%s %s: %s is not ready: %s", operation, r.Model.Name, r.Record.Name(), why).
 		Hintf("run %s first, or hand on .towline/release.json from the job that did", command)
 }
