@@ -140,7 +140,7 @@ func (r reader) tags(ctx context.Context, prefix string) ([]release.Tag, error) 
 		tag.Commit = fields[2]
 		if kind == "tag" {
 			tag.Annotated, tag.Message = true, fields[6]
-			tag.Created, _ = strconv.ParseInt(fields[5], 10, 64) //nolint:errcheck // a tag without a tagger has no date
+			tag.Created, _ = strconv.ParseInt(fields[5], 10, 64) // none without a tagger
 			kind, tag.Commit = fields[3], fields[4]
 		}
 		if kind == "tag" {

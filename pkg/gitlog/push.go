@@ -52,6 +52,10 @@ func (s *side) refused(ctx context.Context, report string, err error, tags map[s
 		return fault.Newf(fault.Repository, "push a tag to %s: %w", s.remote.url, errors.Join(err, reported(report))).
 			Hintf("a tag has the name of the folder that the component's tags lie in: delete or rename it")
 	}
+	if strings.Contains(report, "unpacker error") || complains(err, "did not receive expected object") {
+		return fault.Newf(fault.Missing, "push a tag to %s: it does not have the commit: %w", s.remote.url, errors.Join(err, reported(report))).
+			Hintf("push the branch first: git push")
+	}
 	for _, words := range []string{
 		"already exists", "reference already exists", "cannot lock ref", "failed to update ref", "fetch first",
 		"atomic transaction failed", "failed to lock", "incorrect old value",

@@ -74,7 +74,7 @@ func TestADamagedKeptHistoryIsFetchedAnew(t *testing.T) {
 	cache := t.TempDir()
 	repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{Cache: cache})
 	wantVersion(t, repo, "1.0.1")
-	err := filepath.WalkDir(cache, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(cache, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".pack") {
 			return os.Remove(path)
 		}

@@ -22,6 +22,7 @@ type Message struct {
 
 var (
 	footer       = regexp.MustCompile(`^(BREAKING CHANGE|[A-Za-z0-9][A-Za-z0-9-]*)(?:: | #)(.*)$`)
+	trailer      = regexp.MustCompile(`^(?:[A-Z][A-Za-z0-9]*-[A-Za-z0-9-]*|(?i:refs?|closes|fixes|resolves|relates|see|cc)): `)
 	quotedRevert = regexp.MustCompile(`^Revert "(.*)"$`)
 	revertsLine  = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,64})\b`)
 	hashes       = regexp.MustCompile(`\b[0-9a-f]{7,64}\b`)
@@ -71,10 +72,12 @@ func paragraphsOf(text string) [][]string {
 	return paragraphs
 }
 
-// paragraph adds what one paragraph says. A line counts as a footer only in a
+// paragraph adds what one paragraph says. One below the first that starts like
+// a footer (Signed-off-by, Refs) is no header, though it reads like one. A line counts as a footer only in a
 // block of footers: one that starts the paragraph, or follows its header.
 func (m *Message) paragraph(lines []string, first bool) {
 	h, isHeader := ParseHeader(lines[0])
+	isHeader = isHeader && (first || !trailer.MatchString(lines[0]))
 	if isHeader {
 		m.Headers = append(m.Headers, h)
 		if h.Breaking && m.Breaking == "" {
