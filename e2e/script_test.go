@@ -56,6 +56,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TOWLINE_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			gitEnvironment(env)
 			env.Setenv("SHARED_CACHE", sharedCache)
 			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
 			for name, dir := range repositories {
@@ -74,7 +75,9 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 	all := map[string]func(*testscript.TestScript, bool, []string){
 		"code":        code,
 		"fault":       faultOf,
+		"job":         job,
 		"listen":      listen,
+		"verdict":     verdict,
 		"waitprocess": waitProcess,
 		"noprocess":   noProcess,
 	}

@@ -166,11 +166,15 @@ func linked(m manifest.Manifest, model manifest.Model) []manifest.Model {
 
 // component is the model as something that gets versions.
 func component(m manifest.Manifest, model manifest.Model) release.Component {
-	return release.Component{
+	c := release.Component{
 		Name: model.Name, Prefix: release.Prefix(model.Name, len(m.Models)),
 		Paths: []string{model.Path}, Shared: model.Shared, Exclude: model.Version.Exclude,
-		Initial: model.Version.Initial, Bumps: model.Version.Bumps, Always: model.Version.Always,
+		Initial: model.Version.Initial, Bumps: model.Version.Bumps,
 	}
+	if model.Version.Always != release.None.String() {
+		c.Always = model.Version.Always
+	}
+	return c
 }
 
 func components(m manifest.Manifest, models []manifest.Model) []release.Component {

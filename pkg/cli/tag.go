@@ -117,7 +117,7 @@ func (a *app) mayTag(through string) error {
 type tagGroup struct {
 	models  []manifest.Model
 	records []record.Record
-	settled map[string]bool // what has a version that is for sure, by model
+	taken   map[string]bool // the models whose release has its version for sure
 }
 
 // taggable are the groups that the models are released in, each of whose
@@ -129,7 +129,7 @@ func taggable(repo repository, models []manifest.Model, through string) ([]tagGr
 		if seen[model.Name] {
 			continue
 		}
-		group := tagGroup{models: linked(repo.manifest, model), settled: map[string]bool{}}
+		group := tagGroup{models: linked(repo.manifest, model), taken: map[string]bool{}}
 		for _, member := range group.models {
 			seen[member.Name] = true
 			rec, err := releasable(repo, member)
@@ -185,23 +185,29 @@ func releasable(repo repository, model manifest.Model) (record.Record, error) {
 	return rec, nil
 }
 
-// tellTagged prints the versions on stdout.
+// tellTagged prints on stdout the versions that there are now.
 func (a *app) tellTagged(groups []tagGroup) error {
-	var records []record.Record
+	var records, taken []record.Record
 	for _, group := range groups {
 		records = append(records, group.records...)
+		for _, rec := range group.records {
+			if group.taken[rec.Model] {
+				taken = append(taken, rec)
+			}
+		}
 	}
 	switch {
 	case a.output == "json" && len(records) == 1:
 		return a.printJSON(records[0])
 	case a.output == "json":
 		return a.printJSON(map[string]any{"models": records})
-	case len(records) == 1:
-		_, err := fmt.Fprintln(a.stdout, records[0].Version.Version)
-		return err
 	}
-	for _, rec := range records {
-		if _, err := fmt.Fprintf(a.stdout, "%s %s\n", rec.Model, rec.Version.Version); err != nil {
+	for _, rec := range taken {
+		line := rec.Version.Version
+		if len(records) > 1 {
+			line = rec.Model + " " + line
+		}
+		if _, err := fmt.Fprintln(a.stdout, line); err != nil {
 			return err
 		}
 	}

@@ -66,6 +66,7 @@ func (t *tagger) tag(ctx context.Context, a plan.Tag) (plan.Receipt, error) {
 		version, moving := "", []string(nil)
 		if t.group.takes(*rec, result, histories[i]) {
 			*rec = numbered(*rec, result)
+			t.group.taken[rec.Model] = true
 			version = plan.ImageTag(result.Version)
 			moving = release.MovingTags(t.components()[i], result.Version, histories[i].Tags)
 			if err := t.workspace.SaveRecord(t.manifest, *rec); err != nil {

@@ -31,6 +31,7 @@ type Allocation struct {
 	// where one of them exists and is not the very tag that was to be made.
 	Publish func(ctx context.Context, tags []NewTag) error
 
+	Attempts    int              // how often a version is computed anew after another job took it; 20 if 0
 	Name, Email string           // of the tagger
 	Now         func() time.Time // when it tags
 }
@@ -44,7 +45,7 @@ type NewTag struct {
 	Result  release.Result
 }
 
-// attempts is how often a version is computed anew after another job took it.
+// attempts is how many there are by default.
 const attempts = 20
 
 // Allocate pushes the annotated tags of the versions that are to be released.
@@ -55,9 +56,12 @@ func (r *Repo) Allocate(ctx context.Context, a Allocation) ([]release.Result, er
 	if a.Commit == "" {
 		a.Commit = r.head
 	}
+	if a.Attempts == 0 {
+		a.Attempts = attempts
+	}
 	claim := rand.Text()
 	var lost error
-	for attempt := range attempts {
+	for attempt := range a.Attempts {
 		if err := pause(ctx, attempt); err != nil {
 			return nil, err
 		}
@@ -68,7 +72,7 @@ func (r *Repo) Allocate(ctx context.Context, a Allocation) ([]release.Result, er
 		r.o.Log.Info("the version was taken by another job", "attempt", attempt+1)
 		lost = err
 	}
-	return nil, fault.Newf(fault.Conflict, "allocate a version: lost %d times in a row: %w", attempts, lost).
+	return nil, fault.Newf(fault.Conflict, "allocate a version: lost %d times in a row: %w", a.Attempts, lost).
 		Hintf("run the job again, and set resource_group so that one release of a component runs at a time")
 }
 
