@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -75,4 +77,33 @@ func containsAll(text string, words []string) bool {
 		}
 	}
 	return true
+}
+
+// stopClouds stops the local clouds that a script left running, as one that
+// failed half-way does.
+func stopClouds(work string) {
+	for _, depth := range []string{"*", filepath.Join("*", "*")} {
+		found, err := filepath.Glob(filepath.Join(work, depth, ".towline", "local", "cloud.json"))
+		if err != nil {
+			continue
+		}
+		for _, path := range found {
+			stopCloud(path)
+		}
+	}
+}
+
+func stopCloud(path string) {
+	var running struct{ PID int }
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &running) != nil || running.PID <= 1 {
+		return
+	}
+	_ = syscall.Kill(running.PID, syscall.SIGTERM)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(path); err != nil {
+			return
+		}
+	}
+	_ = syscall.Kill(running.PID, syscall.SIGKILL)
 }

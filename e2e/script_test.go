@@ -59,6 +59,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 			gitEnvironment(env)
 			env.Setenv("SHARED_CACHE", sharedCache)
 			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
+			env.Defer(func() { stopClouds(env.WorkDir) })
 			for name, dir := range repositories {
 				if err := copyTracked(filepath.Join(env.WorkDir, name), dir); err != nil {
 					return err
