@@ -81,7 +81,7 @@ func pause(ctx context.Context, attempt int) error {
 	if attempt == 0 {
 		return ctx.Err()
 	}
-	longest := min(50*time.Millisecond<<attempt, 5*time.Second)
+	longest := min(150*time.Millisecond<<attempt, 5*time.Second)
 	timer := time.NewTimer(mathrand.N(longest))
 	defer timer.Stop()
 	select {

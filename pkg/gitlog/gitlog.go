@@ -125,12 +125,6 @@ func unreadable(dir string, err error) error {
 // Head is the full hash of the commit that is checked out.
 func (r *Repo) Head() string { return r.head }
 
-// Root is the top folder of the work tree, absolute.
-func (r *Repo) Root() string { return r.root }
-
-// Shallow says whether the clone was cut off.
-func (r *Repo) Shallow() bool { return r.shallow }
-
 // CommitTime is when the commit that is checked out was made.
 func (r *Repo) CommitTime(ctx context.Context) (time.Time, error) {
 	out, err := r.git.output(ctx, "show", "--no-patch", "--format=%ct", r.head)
@@ -142,33 +136,6 @@ func (r *Repo) CommitTime(ctx context.Context) (time.Time, error) {
 		return time.Time{}, fault.Newf(fault.Bug, "read commit %s: found time %q: %w", r.head, out, err)
 	}
 	return time.Unix(seconds, 0).UTC(), nil
-}
-
-// Ref is the branch that is checked out, or "" where HEAD stands on a commit by itself.
-func (r *Repo) Ref(ctx context.Context) (string, error) {
-	out, err := r.git.output(ctx, "symbolic-ref", "--quiet", "--short", "HEAD")
-	if exitCode(err) == 1 {
-		return "", nil
-	}
-	if err != nil {
-		return "", readFault("read HEAD", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
-
-// Dirty says whether the folder has changes that are not committed, new files
-// included. What Towline itself leaves behind does not count.
-func (r *Repo) Dirty(ctx context.Context) (bool, error) {
-	folder := ":(literal)" + strings.TrimSuffix(r.prefix, "/")
-	if r.prefix == "" {
-		folder = "."
-	}
-	out, err := r.git.output(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=normal",
-		"--ignore-submodules=none", "--", folder, ":(exclude,glob)**/.towline/**")
-	if err != nil {
-		return false, readFault("read the state of "+r.root, err)
-	}
-	return len(out) > 0, nil
 }
 
 // RemoteURL is the remote's address without credentials, or "" where there is none.

@@ -41,9 +41,9 @@ func TestWhatIsCheckedOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	repo := open(t, sub, gitlog.Options{})
-	ref, err := repo.Ref(t.Context())
-	if repo.Head() != ids["c2"] || repo.Root() != dir || ref != "main" || err != nil {
-		t.Errorf("head %s, root %s, ref %q (%v), want %s, %s, main", repo.Head(), repo.Root(), ref, err, ids["c2"], dir)
+	state, err := repo.State(t.Context())
+	if repo.Head() != ids["c2"] || state.Ref != "main" || err != nil {
+		t.Errorf("head %s, ref %q (%v), want %s and main", repo.Head(), state.Ref, err, ids["c2"])
 	}
 	when, err := repo.CommitTime(t.Context())
 	if err != nil || when.Unix() != 1_700_000_120 {
@@ -55,8 +55,8 @@ func TestWhatIsCheckedOut(t *testing.T) {
 	}
 	gittest.Git(t, dir, "checkout", "--quiet", "--detach", "HEAD~1")
 	repo = open(t, dir, gitlog.Options{})
-	if ref, err := repo.Ref(t.Context()); ref != "" || err != nil || repo.Head() != ids["c1"] {
-		t.Errorf("detached: ref %q (%v), head %s, want none and %s", ref, err, repo.Head(), ids["c1"])
+	if state, err := repo.State(t.Context()); state.Ref != "" || err != nil || repo.Head() != ids["c1"] {
+		t.Errorf("detached: ref %q (%v), head %s, want none and %s", state.Ref, err, repo.Head(), ids["c1"])
 	}
 	wantVersion(t, repo, "1.0.1")
 }
@@ -75,8 +75,8 @@ func TestDirty(t *testing.T) {
 	}
 	check := func(what, in string, want bool) {
 		t.Helper()
-		if got, err := open(t, filepath.Join(dir, in), gitlog.Options{}).Dirty(t.Context()); got != want || err != nil {
-			t.Errorf("%s: Dirty = %v, %v, want %v", what, got, err, want)
+		if got, err := open(t, filepath.Join(dir, in), gitlog.Options{}).State(t.Context()); got.Dirty != want || err != nil {
+			t.Errorf("%s: dirty = %v, %v, want %v", what, got.Dirty, err, want)
 		}
 	}
 	check("a fresh clone", "", false)

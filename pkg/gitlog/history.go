@@ -29,11 +29,12 @@ func (r *Repo) HistoryAt(ctx context.Context, c release.Component, head string) 
 // Histories is HistoryAt for several components, in their order.
 func (r *Repo) Histories(ctx context.Context, components []release.Component, head string) ([]release.History, error) {
 	components = r.rooted(components)
-	if !r.shallow {
-		hs, complete, err := r.own(ctx, components, head)
-		if err != nil || complete {
-			return hs, err
-		}
+	complete, err := r.complete(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if complete {
+		return reader{git: r.git}.histories(ctx, components, head)
 	}
 	hs, _, unlock, err := r.fetched(ctx, components, head)
 	if err == nil {
@@ -51,15 +52,14 @@ func (r *Repo) Histories(ctx context.Context, components []release.Component, he
 	return hs, err
 }
 
-// own are the histories as the checkout itself knows them, if that is
-// complete: not cut off, and not set up to be fetched without tags.
-func (r *Repo) own(ctx context.Context, components []release.Component, head string) ([]release.History, bool, error) {
-	from, err := r.remote(ctx)
-	if err != nil || from.partly {
-		return nil, false, err
+// complete says whether the checkout itself can answer: it is not cut off, and
+// not set up to be fetched without tags or lists of files.
+func (r *Repo) complete(ctx context.Context) (bool, error) {
+	if r.shallow {
+		return false, nil
 	}
-	hs, err := reader{git: r.git}.histories(ctx, components, head)
-	return hs, true, err
+	from, err := r.remote(ctx)
+	return !from.partly, err
 }
 
 // rooted are the components with paths relative to the top of the work tree.

@@ -81,7 +81,7 @@ func (r *Repo) side(ctx context.Context, components []release.Component, head st
 	}
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{from.url}, s.prefixes...), "\x00")))
 	s.dir = filepath.Join(cache, "history", hex.EncodeToString(sum[:12])+".git")
-	s.git = r.git.with("safe.directory=" + s.dir)
+	s.git = r.git.with("safe.directory="+s.dir, "safe.bareRepository=all")
 	s.git.dir = s.dir
 	return s, nil
 }
@@ -98,10 +98,21 @@ func (s *side) lock(ctx context.Context) (func(), error) {
 	return func() { _ = lock.Close() }, nil
 }
 
+// packsMax is how many fetches a side repository takes in before it is made
+// anew, in one piece.
+const packsMax = 50
+
 // complete brings the side repository up to date, and returns a reader of it
 // that knows the commit in question.
 func (s *side) complete(ctx context.Context, r *Repo, head string) (reader, error) {
-	_, err := os.Stat(s.dir)
+	packs, err := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "*.pack"))
+	if err == nil && len(packs) > packsMax {
+		err = os.RemoveAll(s.dir)
+	}
+	if err != nil {
+		return reader{}, err
+	}
+	_, err = os.Stat(s.dir)
 	warm := err == nil
 	started := time.Now()
 	from, err := s.update(ctx, r, head)

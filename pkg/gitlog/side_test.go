@@ -228,3 +228,26 @@ func TestAnEndedContextStopsAFetch(t *testing.T) {
 		t.Error("History with an ended context = nil, want its error")
 	}
 }
+
+func TestAKeptHistoryInTooManyPiecesIsMadeAnew(t *testing.T) {
+	bare, _ := gittest.Bare(t, line(3))
+	cache := t.TempDir()
+	repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{Cache: cache})
+	wantVersion(t, repo, "1.0.1")
+	packs := func() []string {
+		found, err := filepath.Glob(filepath.Join(cache, "history", "*.git", "objects", "pack", "*.pack"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("packs: %v, %v", found, err)
+		}
+		return found
+	}
+	for i := range 60 {
+		if err := os.WriteFile(strings.Replace(packs()[0], "pack-", "pack-"+string(rune('a'+i%26))+string(rune('a'+i/26)), 1), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantVersion(t, repo, "1.0.1")
+	if got := len(packs()); got > 2 {
+		t.Errorf("%d packs are kept, want the history in one piece", got)
+	}
+}

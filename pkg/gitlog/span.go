@@ -13,7 +13,11 @@ import (
 func (r *Repo) HistorySince(ctx context.Context, c release.Component, head string, bases []release.Tag) (release.History, error) {
 	from := reader{git: r.git}
 	c = r.rooted([]release.Component{c})[0]
-	if r.shallow {
+	complete, err := r.complete(ctx)
+	if err != nil {
+		return release.History{}, err
+	}
+	if !complete {
 		_, s, unlock, err := r.fetched(ctx, []release.Component{c}, head)
 		if err != nil {
 			return release.History{}, err

@@ -8,7 +8,7 @@ import (
 // State is what one look at the checkout tells.
 type State struct {
 	Ref   string // the branch that is checked out, or "" where HEAD stands on a commit by itself
-	Dirty bool   // as Repo.Dirty says
+	Dirty bool   // the folder has changes that are not committed, new files included; what Towline leaves behind does not count
 }
 
 // State looks at branch and files at once.
