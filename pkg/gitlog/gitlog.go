@@ -62,10 +62,21 @@ func Open(ctx context.Context, dir string, o Options) (repo *Repo, ok bool, err 
 		return nil, false, nil
 	}
 	r := &Repo{o: o, git: newGit(dir, root, o.Environ)}
-	ok, err = r.inspect(ctx)
+	early := &Repo{o: o, git: r.git, root: root}
+	err = together(
+		func() (err error) {
+			ok, err = r.inspect(ctx)
+			return err
+		},
+		func() error {
+			_, _ = early.remote(ctx) // asked again if it failed
+			return nil
+		},
+	)
+	r.origin.found = early.origin.found
 	if strings.Contains(gitStderr(err), "safe.directory") {
 		// Some versions of git believe only the user's own configuration here.
-		r.git = r.git.withUserConfig()
+		r.git, r.origin.found = r.git.withUserConfig(), nil
 		ok, err = r.inspect(ctx)
 	}
 	if err != nil || !ok {

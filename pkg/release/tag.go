@@ -1,23 +1,14 @@
 package release
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 )
 
-// grammar is SemVer 2.0.0, as published on semver.org.
-var grammar = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
-	`(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?` +
-	`(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$`)
-
 // parse reads a strict semantic version: three numbers, no leading zeros.
 func parse(text string) (semver.Version, bool) {
-	if !grammar.MatchString(text) {
-		return semver.Version{}, false
-	}
 	v, err := semver.StrictNewVersion(text)
 	if err != nil {
 		return semver.Version{}, false
@@ -63,12 +54,15 @@ func (m mark) reaches() bool { return m.Place == Here || m.Place == Ancestor }
 func (c Component) marks(tags []Tag) []mark {
 	var found []mark
 	for _, tag := range tags {
-		if version, ok := c.VersionOf(tag.Name); ok {
-			v, _ := parse(version)
-			found = append(found, mark{tag, v})
+		rest, ok := strings.CutPrefix(tag.Name, c.Prefix)
+		if !ok {
+			continue
+		}
+		if version, ok := parse(rest); ok {
+			found = append(found, mark{tag, version})
 		}
 	}
-	slices.SortStableFunc(found, func(a, b mark) int {
+	slices.SortFunc(found, func(a, b mark) int {
 		if order := b.version.Compare(&a.version); order != 0 {
 			return order
 		}
