@@ -29,7 +29,8 @@ type story struct {
 // openGit opens the repository's git with the credentials of the job.
 func (a *app) openGit(ctx context.Context, root string, allowShallow bool) (*gitlog.Repo, error) {
 	o := gitlog.Options{
-		Environ: a.environ, Log: a.log(), AllowShallow: allowShallow, Token: secret.New(a.getenv("CI_JOB_TOKEN")),
+		Environ: a.environ, Log: a.log(), AllowShallow: allowShallow,
+		Token: secret.New(a.getenv("CI_JOB_TOKEN")), Host: a.getenv("CI_SERVER_HOST"),
 	}
 	if a.getenv("TOWLINE_CACHE") != "" {
 		cache, err := a.cache()
@@ -40,7 +41,7 @@ func (a *app) openGit(ctx context.Context, root string, allowShallow bool) (*git
 	}
 	if token := a.getenv("TOWLINE_GIT_TOKEN"); token != "" {
 		// GitLab takes any name with such a token, but the job token's own.
-		o.User, o.Token = "oauth2", secret.New(token)
+		o.User, o.Token, o.Host = "oauth2", secret.New(token), ""
 	}
 	git, ok, err := gitlog.Open(ctx, root, o)
 	if err != nil || !ok {

@@ -66,3 +66,12 @@ func (to remote) host() string {
 	}
 	return u.Scheme + "://" + u.Host
 }
+
+// hostname is the server's name alone.
+func (to remote) hostname() string {
+	u, err := url.Parse(to.url)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}

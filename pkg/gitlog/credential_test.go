@@ -140,6 +140,23 @@ func noFileHas(t *testing.T, dir, text string) {
 	}
 }
 
+// In a job that looks at a repository of another server, that server must not
+// learn the job's token.
+func TestATokenIsForItsOwnServer(t *testing.T) {
+	_, clone, server := served(t)
+	o := gitlog.Options{Environ: environ(server), Token: secret.New(token), Host: "gitlab.example"}
+	if _, err := open(t, clone, o).History(t.Context(), single); fault.KindOf(err) != fault.Missing {
+		t.Errorf("History = %v, want exit 5", err)
+	}
+	for _, request := range server.Seen() {
+		if strings.Contains(request, "gitlab-ci-token") {
+			t.Errorf("the server got the token: %s", request)
+		}
+	}
+	o.Host = "127.0.0.1"
+	wantVersion(t, open(t, clone, o), "1.0.1")
+}
+
 // Without a token of ours the user's own credential helpers are asked.
 func TestTheUsersCredentialHelper(t *testing.T) {
 	_, clone, server := served(t)

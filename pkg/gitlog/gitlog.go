@@ -28,6 +28,7 @@ type Options struct {
 	URL          string       // of the remote, instead of what the name says
 	User         string       // for the remote, with Token; gitlab-ci-token if ""
 	Token        secret.Value // for the remote; credential helpers are asked if empty
+	Host         string       // the only server that the token is for, without a port; the remote's, whichever it is, if ""
 	AllowShallow bool         // answer from an incomplete history, and say that it is not exact
 	Log          *slog.Logger // told what is fetched; nil for nobody
 }

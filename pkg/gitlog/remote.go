@@ -64,7 +64,7 @@ func (r *Repo) readRemote(ctx context.Context) (remote, error) {
 		address = r.o.URL
 	}
 	found.url, found.user, found.token = splitCredentials(r.absolute(address))
-	if !r.o.Token.Empty() {
+	if !r.o.Token.Empty() && (r.o.Host == "" || strings.EqualFold(r.o.Host, found.hostname())) {
 		found.user, found.token = r.o.User, r.o.Token
 	}
 	if found.user == "" {

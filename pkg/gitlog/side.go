@@ -28,6 +28,7 @@ type side struct {
 	prefixes []string // of the tags
 	filter   string   // what the server leaves out
 	sha256   bool     // the repository's hashes are
+	kept     bool     // an earlier run has made it
 	git      git
 }
 
@@ -45,15 +46,26 @@ func (r *Repo) fetched(ctx context.Context, components []release.Component, head
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	from, err := s.complete(ctx, r, head)
-	if err == nil {
-		hs, err = from.histories(ctx, components, head)
+	hs, err = s.read(ctx, r, components, head)
+	if err != nil && s.kept && ctx.Err() == nil && !noAnswer(err) {
+		// What was kept may be damaged: the remote decides.
+		if err = os.RemoveAll(s.dir); err == nil {
+			hs, err = s.read(ctx, r, components, head)
+		}
 	}
 	if err != nil {
 		unlock()
 		return nil, nil, nil, err
 	}
 	return hs, s, unlock, nil
+}
+
+func (s *side) read(ctx context.Context, r *Repo, components []release.Component, head string) ([]release.History, error) {
+	from, err := s.complete(ctx, r, head)
+	if err != nil {
+		return nil, err
+	}
+	return from.histories(ctx, components, head)
 }
 
 // side describes the side repository of the components. Which one it is
@@ -113,20 +125,13 @@ func (s *side) complete(ctx context.Context, r *Repo, head string) (reader, erro
 		return reader{}, err
 	}
 	_, err = os.Stat(s.dir)
-	warm := err == nil
+	s.kept = err == nil
 	started := time.Now()
 	from, err := s.update(ctx, r, head)
-	if err != nil && warm && ctx.Err() == nil && !noAnswer(err) {
-		// What was kept may be damaged: the remote decides.
-		if err := os.RemoveAll(s.dir); err != nil {
-			return reader{}, err
-		}
-		from, err = s.update(ctx, r, head)
-	}
 	if err != nil {
 		return reader{}, incomplete(s.remote, err)
 	}
-	r.o.Log.Info("fetched history", "remote", s.remote.url, "filter", s.filter, "kept", warm, "took", time.Since(started).Round(time.Millisecond))
+	r.o.Log.Info("fetched history", "remote", s.remote.url, "filter", s.filter, "kept", s.kept, "took", time.Since(started).Round(time.Millisecond))
 	return from, nil
 }
 
@@ -177,7 +182,7 @@ func (s *side) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, stray := range []string{"hooks", "shallow", "worktrees", "commondir", "info", "objects/info/alternates"} {
+	for _, stray := range []string{"hooks", "shallow", "worktrees", "commondir", "info", "objects/info"} {
 		if err := os.RemoveAll(filepath.Join(s.dir, stray)); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package gitlog_test
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 	"os"
@@ -70,20 +71,36 @@ func TestAKeptHistoryFollowsItsRemote(t *testing.T) {
 }
 
 func TestADamagedKeptHistoryIsFetchedAnew(t *testing.T) {
-	bare, _ := gittest.Bare(t, line(5))
-	cache := t.TempDir()
-	repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{Cache: cache})
-	wantVersion(t, repo, "1.0.1")
+	for name, damage := range map[string]func(path string) error{
+		"files are lost":    os.Remove,
+		"files are cut off": func(path string) error { return os.Truncate(path, 40) },
+		"files are garbled": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 500), 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bare, _ := gittest.Bare(t, line(5))
+			cache := t.TempDir()
+			repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{Cache: cache})
+			wantVersion(t, repo, "1.0.1")
+			damagePacks(t, cache, damage)
+			wantVersion(t, repo, "1.0.1")
+		})
+	}
+}
+
+func damagePacks(t *testing.T, cache string, damage func(path string) error) {
+	t.Helper()
 	err := filepath.WalkDir(cache, func(path string, _ fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".pack") {
-			return os.Remove(path)
+		if err != nil || !strings.HasSuffix(path, ".pack") {
+			return err
 		}
-		return err
+		if err := os.Chmod(path, 0o644); err != nil {
+			return err
+		}
+		return damage(path)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantVersion(t, repo, "1.0.1")
 }
 
 // What lies in a cache may come from a job of somebody else.
