@@ -106,6 +106,7 @@ func TestAllocateThatComputesNothing(t *testing.T) {
 // Thirty-two jobs on machines of their own release one after the other, while
 // somebody else pushes lightweight tags of the next versions.
 func TestConcurrentAllocations(t *testing.T) {
+	t.Parallel()
 	const jobs, strangers = 32, 4
 	bare, ids := gittest.Bare(t, line(3))
 	clone := gittest.CloneOf(t, bare)
