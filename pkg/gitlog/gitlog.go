@@ -1,10 +1,11 @@
 // Package gitlog reads commits and tags, through the git command.
 //
 // In come a folder, an explicit environment and a component; out goes the
-// component's history as release takes it, complete or with an error. The
-// checkout is never changed: what a shallow clone lacks is fetched into a bare
-// repository beside it. Tokens appear in no argument, environment, file or
-// log, and versions are computed elsewhere.
+// component's history as release takes it, complete or with an error. It also
+// allocates versions, by pushing their tags. Reading never changes the
+// checkout: what a shallow clone lacks is fetched into a bare repository beside
+// it. Tokens appear in no argument, environment, file or log, and versions are
+// computed elsewhere.
 package gitlog
 
 import (
