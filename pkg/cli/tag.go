@@ -241,11 +241,7 @@ func (a *app) openTagger(ctx context.Context, repo repository, d destination, gr
 			unlock()
 		}
 	}
-	publish, err := a.publisher()
-	if err != nil {
-		o.close()
-		return nil, err
-	}
+	publish := a.publisher()
 	return &tagger{app: a, opened: o, git: git, publish: publish}, nil
 }
 

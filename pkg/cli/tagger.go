@@ -226,10 +226,10 @@ func (t *tagger) saveRemote(ctx context.Context, a plan.SaveRecord) (plan.Receip
 }
 
 // publisher makes tags by GitLab releases; nil outside of a job.
-func (a *app) publisher() (publisher, error) {
+func (a *app) publisher() publisher {
 	job, inJob := a.job()
 	if !inJob {
-		return nil, nil
+		return nil
 	}
 	o := gitlab.Options{API: job.APIURL, Project: job.ProjectID, Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log()}
 	if token := a.getenv("TOWLINE_GIT_TOKEN"); token != "" {
@@ -253,5 +253,5 @@ func (a *app) publisher() (publisher, error) {
 			}
 		}
 		return nil
-	}, nil
+	}
 }
