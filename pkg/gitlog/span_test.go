@@ -124,3 +124,14 @@ func TestAllocateForACommitThatTheRemoteLacks(t *testing.T) {
 		t.Errorf("Allocate = %v (exit %d, hint %q), want exit 5 and the way out", err, fault.KindOf(err), fault.HintOf(err))
 	}
 }
+
+func TestAllocateBesideATagOfTheFoldersName(t *testing.T) {
+	r := line(3)
+	r.Tags = []gittest.Tag{{Name: "a", Commit: "c0"}}
+	bare, _ := gittest.Bare(t, r)
+	repo := open(t, gittest.CloneOf(t, bare, "--depth=1", "--no-tags"), gitlog.Options{})
+	_, err := repo.Allocate(t.Context(), allocation(release.Component{Name: "a", Prefix: "a/v"}))
+	if fault.KindOf(err) != fault.Repository || !strings.Contains(fault.HintOf(err), "delete or rename") {
+		t.Errorf("Allocate = %v (exit %d, hint %q), want exit 3 and the tag in the way", err, fault.KindOf(err), fault.HintOf(err))
+	}
+}
