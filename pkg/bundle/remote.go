@@ -16,10 +16,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/wire"
 )
 
-// retries is how often a request is sent at most.
-const retries = 4
+// A request is sent so often at most, and a blob is begun so often.
+const (
+	requestAttempts = 4
+	blobAttempts    = 3
+)
+
+// patience is the longest wait that a registry may ask for.
+const patience = 2 * time.Minute
 
 // remote are the options of every conversation with a registry.
 func (b *Bundler) remote(ctx context.Context) []remote.Option {
@@ -28,7 +35,8 @@ func (b *Bundler) remote(ctx context.Context) []remote.Option {
 		remote.WithTransport(b.transport),
 		remote.WithAuthFromKeychain(keychain{b.o.Credentials}),
 		remote.WithUserAgent("towline"),
-		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: retries}),
+		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: blobAttempts}),
+		remote.WithRetryStatusCodes(), // the transport sends requests again; the library begins blobs again
 	}
 }
 
@@ -50,7 +58,10 @@ func (b *Bundler) newTransport() http.RoundTripper {
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	return plainTransport{inner: inner, plain: b.plain}
+	return wire.Transport(wire.Options{
+		Base: plainTransport{inner: inner, plain: b.plain}, Attempts: requestAttempts,
+		MinWait: b.o.Backoff, MaxWait: 30 * b.o.Backoff, RetryAfter: patience,
+	})
 }
 
 // mapped says whether a registry's host, with or without port, has an address of its own in Dial.
@@ -159,6 +170,9 @@ func answerFault(op string, err error, answer *transport.Error) error {
 			Hintf("the tag belongs to another image and cannot be moved: choose another version")
 	case has(answer, transport.NameUnknownErrorCode):
 		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("create the repository in the registry first")
+	case has(answer, transport.DigestInvalidErrorCode):
+		return fault.Newf(fault.Conflict, "%s: %w", op, err).
+			Hintf("a file was changed after it was packaged: run towline package again")
 	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden,
 		has(answer, transport.UnauthorizedErrorCode), has(answer, transport.DeniedErrorCode):
 		return fault.Newf(fault.Denied, "%s: %w", op, err).
