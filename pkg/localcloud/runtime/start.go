@@ -34,10 +34,7 @@ func (p *Process) start(ctx context.Context, spec Spec, from *root, config *v1.C
 	if err != nil {
 		return nil, failure(ctx, spec, err)
 	}
-	if spec.Log == nil {
-		spec.Log = io.Discard
-	}
-	log := &quiet{w: spec.Log}
+	log := logOf(spec)
 	var t *task
 	if sandbox == nil {
 		t, err = l.direct(log)
@@ -144,6 +141,14 @@ type quiet struct {
 	mu  sync.Mutex
 	w   io.Writer
 	err error
+}
+
+// logOf is where stdout and stderr of a program go.
+func logOf(spec Spec) *quiet {
+	if spec.Log == nil {
+		spec.Log = io.Discard
+	}
+	return &quiet{w: spec.Log}
 }
 
 func (q *quiet) Write(b []byte) (int, error) {
