@@ -15,7 +15,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -32,8 +31,8 @@ type base struct {
 	name   string // reference in a registry, without digest if it had a tag; "" for scratch and a layout
 	digest string // of the platform's manifest; "" for scratch
 	config *v1.ConfigFile
-	layers []v1.Descriptor // with Docker media types
-	folder string          // of the layout that holds the layers; "" if a registry does
+	layers []v1.Descriptor
+	folder string // of the layout that holds the layers; "" if a registry does
 }
 
 // ResolveBase gives the reference with the digest of the platform's manifest,
@@ -62,9 +61,7 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 	}
 	found := base{digest: digest.String(), name: source.name, folder: source.folder}
 	found.pinned = source.repository + "@" + found.digest
-	if found.layers, err = dockerLayers(ref, manifest); err != nil {
-		return base{}, err
-	}
+	found.layers = manifest.Layers
 	if found.config, err = baseConfig(source, ref, manifest); err != nil {
 		return base{}, err
 	}
@@ -200,30 +197,6 @@ func fits(ref, platform string, config *v1.ConfigFile) error {
 		return nil
 	}
 	return wrongPlatform(ref, platform, []string{config.OS + "/" + config.Architecture})
-}
-
-// dockerTypes are the Docker forms of layers that a base may have.
-var dockerTypes = map[types.MediaType]types.MediaType{
-	types.OCILayer:                types.DockerLayer,
-	types.DockerLayer:             types.DockerLayer,
-	types.OCIUncompressedLayer:    types.DockerUncompressedLayer,
-	types.DockerUncompressedLayer: types.DockerUncompressedLayer,
-	types.DockerForeignLayer:      types.DockerForeignLayer,
-}
-
-// dockerLayers gives the base's layers Docker's media types: the bytes stay, so
-// nothing is fetched.
-func dockerLayers(ref string, manifest *v1.Manifest) ([]v1.Descriptor, error) {
-	var layers []v1.Descriptor
-	for _, layer := range manifest.Layers {
-		mediaType, ok := dockerTypes[layer.MediaType]
-		if !ok {
-			return nil, fault.Newf(fault.Repository, "read base image %s: a layer is %s, which Docker's format cannot hold", ref, layer.MediaType).
-				Hintf("choose an image.base with gzip layers")
-		}
-		layers = append(layers, v1.Descriptor{MediaType: mediaType, Size: layer.Size, Digest: layer.Digest, URLs: layer.URLs})
-	}
-	return layers, nil
 }
 
 func baseConfig(s source, ref string, manifest *v1.Manifest) (*v1.ConfigFile, error) {

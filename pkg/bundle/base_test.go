@@ -169,7 +169,8 @@ func TestAnImageOnABaseFromARegistry(t *testing.T) {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
 	wantLabels := map[string]string{
-		"com.amazonaws.sagemaker.capabilities.multi-models": "true", "org.opencontainers.image.base.name": ref,
+		"com.amazonaws.sagemaker.capabilities.multi-models": "true", "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true",
+		"org.opencontainers.image.base.name":   ref,
 		"org.opencontainers.image.base.digest": digestOf(t, amd64), "org.opencontainers.image.revision": "abc",
 		"org.towline.layout": "1", "org.towline.python": "3.11",
 	}

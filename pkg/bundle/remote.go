@@ -21,8 +21,8 @@ import (
 
 // A request is sent so often at most, and a blob is begun so often.
 const (
-	requestAttempts = 4
-	blobAttempts    = 3
+	retries      = 4
+	blobAttempts = 3
 )
 
 // patience is the longest wait that a registry may ask for.
@@ -59,7 +59,7 @@ func (b *Bundler) newTransport() http.RoundTripper {
 		IdleConnTimeout:       90 * time.Second,
 	}
 	return wire.Transport(wire.Options{
-		Base: plainTransport{inner: inner, plain: b.plain}, Attempts: requestAttempts,
+		Base: plainTransport{inner: inner, plain: b.plain}, Attempts: retries,
 		MinWait: b.o.Backoff, MaxWait: 30 * b.o.Backoff, RetryAfter: patience,
 	})
 }
