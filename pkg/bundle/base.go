@@ -59,6 +59,10 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 	if err != nil {
 		return base{}, err
 	}
+	if source.pinned != "" && source.pinned != digest.Hex {
+		return base{}, fault.Newf(fault.Conflict, "read base image %s: the folder holds %s by now", ref, digest).
+			Hintf("let nothing write to the folder meanwhile, and run the command again")
+	}
 	found := base{digest: digest.String(), name: source.name, folder: source.folder}
 	found.pinned = source.repository + "@" + found.digest
 	found.layers = manifest.Layers
@@ -71,6 +75,7 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 // source reads the documents of an image, wherever it lies.
 type source struct {
 	name, repository, folder string
+	pinned                   string // hexadecimal digest that the platform's manifest of a layout must have, if not ""
 	root                     v1.Descriptor
 	manifest                 func(v1.Descriptor) ([]byte, error)
 	blob                     func(v1.Descriptor) ([]byte, error)
@@ -115,13 +120,15 @@ func (b *Bundler) source(ctx context.Context, ref string) (source, error) {
 	return s, nil
 }
 
+// layoutSource reads oci:FOLDER, or oci:FOLDER@sha256:DIGEST as ResolveBase gives it.
 func layoutSource(ref, folder string) (source, error) {
+	folder, pinned, _ := strings.Cut(folder, "@sha256:")
 	l, err := openLayout(folder)
 	if err != nil {
 		return source{}, fault.Newf(fault.Missing, "read base image %s: %w", ref, err).
 			Hintf("correct image.base in towline.yaml: wanted the folder of an OCI layout with one image")
 	}
-	return source{repository: ref, folder: folder, root: l.root, manifest: l.read, blob: l.read}, nil
+	return source{repository: ociPrefix + folder, folder: folder, pinned: pinned, root: l.root, manifest: l.read, blob: l.read}, nil
 }
 
 // pick follows indexes down to the manifest of the platform.
