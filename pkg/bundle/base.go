@@ -30,6 +30,7 @@ type base struct {
 	pinned string // the reference by digest, or "scratch"
 	name   string // reference in a registry, without digest if it had a tag; "" for scratch and a layout
 	digest string // of the platform's manifest; "" for scratch
+	index  string // of what the reference names: the manifest, or an index above it
 	config *v1.ConfigFile
 	layers []v1.Descriptor
 	folder string // of the layout that holds the layers; "" if a registry does
@@ -63,7 +64,7 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 		return base{}, fault.Newf(fault.Conflict, "read base image %s: the folder holds %s by now", ref, digest).
 			Hintf("let nothing write to the folder meanwhile, and run the command again")
 	}
-	found := base{digest: digest.String(), name: source.name, folder: source.folder}
+	found := base{digest: digest.String(), index: source.root.Digest.String(), name: source.name, folder: source.folder}
 	found.pinned = source.repository + "@" + found.digest
 	found.layers = manifest.Layers
 	if found.config, err = baseConfig(source, ref, manifest); err != nil {

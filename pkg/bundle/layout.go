@@ -82,7 +82,7 @@ func (l *newLayout) finish(final string, root v1.Descriptor, images []built) err
 
 // close writes the index and puts the layout in its place.
 func (l *newLayout) close(final string, root v1.Descriptor) error {
-	index, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{root}})
+	index, err := json.Marshal(layoutIndex(root))
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,11 @@ func (l *newLayout) close(final string, root v1.Descriptor) error {
 		return err
 	}
 	return replaceFolder(final, l.folder)
+}
+
+// layoutIndex is a layout's index.json.
+func layoutIndex(root v1.Descriptor) v1.IndexManifest {
+	return v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{root}}
 }
 
 // replaceFolder moves a folder to a place that may be taken. What was there

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -175,7 +176,11 @@ func (p *past) has(ctx context.Context, layer blob) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found, err := p.puller.Layer(ctx, repository.Digest(layer.Digest.String()))
+	return blobThere(ctx, p.puller, repository, layer.Digest)
+}
+
+func blobThere(ctx context.Context, puller *remote.Puller, repository name.Repository, digest v1.Hash) (bool, error) {
+	found, err := puller.Layer(ctx, repository.Digest(digest.String()))
 	if err != nil {
 		return false, err
 	}
