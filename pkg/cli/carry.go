@@ -46,6 +46,8 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.world.bundler.Package(ctx, a)
 	case plan.Push:
 		return c.world.bundler.Push(ctx, a)
+	case plan.Attest:
+		return c.world.bundler.Attest(ctx, a)
 	case plan.Upload:
 		return c.world.cloud.Upload(ctx, a)
 	case plan.Train:
