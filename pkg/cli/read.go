@@ -96,12 +96,20 @@ func (a *app) open(ctx context.Context, t *teller) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
+	if err := a.containable(d, repo.workspace); err != nil {
+		return opened{}, err
+	}
 	unlock, err := repo.workspace.Lock(ctx, lockWait)
 	if err != nil {
 		return opened{}, err
 	}
 	w, err := a.connect(ctx, d, repo.workspace, t)
 	if err != nil {
+		unlock()
+		return opened{}, err
+	}
+	if w.signer, err = a.signer(ctx, w.cloud); err != nil {
+		w.close()
 		unlock()
 		return opened{}, err
 	}
