@@ -46,7 +46,6 @@ type Options struct {
 	Credentials func(ctx context.Context, host string) (Login, error)
 	// Create makes a repository that a push did not find. Without it the push fails.
 	Create   func(ctx context.Context, repository string, settings plan.NewRepository) error
-	Signer   Signer                  // signs evidence; nil for no signature
 	Version  string                  // Towline's, named in evidence
 	Log      func(line string)       // what installers say
 	Progress func(done, total int64) // bytes of a push; may be called from several goroutines, one at a time

@@ -30,15 +30,15 @@ type Signer interface {
 }
 
 // Attest publishes evidence of an image that the registry has: a bill of
-// materials, provenance and, with a signer, a signed bundle of the provenance,
+// materials, provenance and, with a signer (which may be nil), a signed bundle of the provenance,
 // each as a document that refers to the image. What is there already is left
 // alone. An image that was packaged elsewhere gets nothing new.
-func (b *Bundler) Attest(ctx context.Context, a plan.Attest) (plan.Receipt, error) {
-	receipt, err := b.attest(ctx, a)
+func (b *Bundler) Attest(ctx context.Context, a plan.Attest, by Signer) (plan.Receipt, error) {
+	receipt, err := b.attest(ctx, a, by)
 	return receipt, ended(ctx, "attest", err)
 }
 
-func (b *Bundler) attest(ctx context.Context, a plan.Attest) (plan.Receipt, error) {
+func (b *Bundler) attest(ctx context.Context, a plan.Attest, by Signer) (plan.Receipt, error) {
 	repository, err := b.repository(a.Repository)
 	if err != nil {
 		return plan.Receipt{}, err
@@ -56,14 +56,17 @@ func (b *Bundler) attest(ctx context.Context, a plan.Attest) (plan.Receipt, erro
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	if done, sbom := b.attested(there); done {
+	if done, sbom := attested(there, by); done {
 		return plan.Receipt{Said: "the registry has the evidence already"}, writeReport(a.Report, sbom)
 	}
 	if a.Layout == "" {
-		return b.packagedElsewhere(a, there)
+		return packagedElsewhere(a, there, by)
 	}
 	documents, err := b.documents(ctx, a, registry, image)
 	if err != nil {
+		return plan.Receipt{}, err
+	}
+	if err := documents.seal(ctx, by); err != nil {
 		return plan.Receipt{}, err
 	}
 	if err := writeReport(a.Report, documents.sbom); err != nil {
@@ -73,10 +76,10 @@ func (b *Bundler) attest(ctx context.Context, a plan.Attest) (plan.Receipt, erro
 }
 
 // attested says whether all evidence is there: with a signer, signed by it.
-func (b *Bundler) attested(there evidence.Found) (bool, []byte) {
+func attested(there evidence.Found, by Signer) (bool, []byte) {
 	wanted := evidence.Wanted{}
-	if b.o.Signer != nil {
-		wanted.Key = b.o.Signer.Public()
+	if by != nil {
+		wanted.Key = by.Public()
 	}
 	for _, c := range evidence.Judge(there, wanted) {
 		relevant := c.Name != evidence.CheckSource && (c.Name != evidence.CheckSignature || wanted.Key != nil)
@@ -89,8 +92,8 @@ func (b *Bundler) attested(there evidence.Found) (bool, []byte) {
 
 // packagedElsewhere keeps to what an earlier job published: how the image came
 // about is not for this one to say.
-func (b *Bundler) packagedElsewhere(a plan.Attest, there evidence.Found) (plan.Receipt, error) {
-	if b.o.Signer != nil {
+func packagedElsewhere(a plan.Attest, there evidence.Found, by Signer) (plan.Receipt, error) {
+	if by != nil {
 		return plan.Receipt{}, fault.Newf(fault.Missing, "sign %s@%s: it was packaged elsewhere, and not signed with this key there", a.Repository, a.Digest).
 			Hintf("pass --sign-key where the image is packaged and pushed, or hand on .towline/image from the job that did")
 	}
@@ -138,19 +141,19 @@ func (b *Bundler) documents(ctx context.Context, a plan.Attest, registry shelf, 
 	if d.provenance, err = build.Provenance(); err != nil {
 		return documents{}, err
 	}
-	return d, b.seal(ctx, &d)
+	return d, nil
 }
 
 // seal signs the provenance, which names the bill of materials by its digest.
-func (b *Bundler) seal(ctx context.Context, d *documents) error {
-	if b.o.Signer == nil {
+func (d *documents) seal(ctx context.Context, by Signer) error {
+	if by == nil {
 		return nil
 	}
-	sig, err := b.o.Signer.Sign(ctx, evidence.ToSign(d.provenance))
+	sig, err := by.Sign(ctx, evidence.ToSign(d.provenance))
 	if err != nil {
 		return err
 	}
-	d.bundle, err = evidence.Seal(d.provenance, sig, b.o.Signer.Public())
+	d.bundle, err = evidence.Seal(d.provenance, sig, by.Public())
 	return err
 }
 
@@ -190,7 +193,7 @@ func (b *Bundler) publish(ctx context.Context, a plan.Attest, repository name.Re
 			return plan.Receipt{}, err
 		}
 		err = b.refer(ctx, repository, d.subject.Digest, sent)
-		if refuses(err) && b.o.Signer == nil {
+		if refuses(err) && d.bundle == nil {
 			b.o.Log(fmt.Sprintf("attest %s: %v", a.Repository, err))
 			return plan.Receipt{Said: "! the registry cannot keep evidence beside an image: it is in " + shown(a.Report) + " only"}, nil
 		}

@@ -73,7 +73,9 @@ func (s shelf) evidence(image v1.Hash) (evidence.Found, []evidence.Check, error)
 	var checks []evidence.Check
 	read := 0
 	for _, d := range list {
-		if d.ArtifactType != "" && !slices.Contains(evidence.Types(), d.ArtifactType) {
+		// Some registries list the configuration's type, or none.
+		known := slices.Contains(evidence.Types(), d.ArtifactType)
+		if !known && d.ArtifactType != "" && d.ArtifactType != string(emptyConfigType) {
 			continue
 		}
 		kind, text, err := s.attachment(d, image)

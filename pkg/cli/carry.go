@@ -50,7 +50,7 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 	case plan.Export:
 		return c.world.bundler.Export(ctx, a)
 	case plan.Attest:
-		return c.world.bundler.Attest(ctx, a)
+		return c.world.bundler.Attest(ctx, a, c.world.signer)
 	case plan.Upload:
 		return c.world.cloud.Upload(ctx, a)
 	case plan.Train:
