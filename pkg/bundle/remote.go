@@ -160,7 +160,7 @@ func registryFault(op string, err error) error {
 	case errors.As(err, &answer):
 		return answerFault(op, err, answer)
 	}
-	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached")
+	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached, and try again; what has arrived is not sent twice")
 }
 
 func answerFault(op string, err error, answer *transport.Error) error {
@@ -177,6 +177,8 @@ func answerFault(op string, err error, answer *transport.Error) error {
 		has(answer, transport.UnauthorizedErrorCode), has(answer, transport.DeniedErrorCode):
 		return fault.Newf(fault.Denied, "%s: %w", op, err).
 			Hintf("log in to the registry, and check that the account may read and write the repository")
+	case has(answer, transport.ManifestBlobUnknownErrorCode), has(answer, transport.BlobUnknownErrorCode):
+		return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("the registry has lost what it was sent: try again")
 	case answer.StatusCode == http.StatusNotFound:
 		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("check the image's name; create its repository first if there is none")
 	case answer.StatusCode == http.StatusTooManyRequests:
