@@ -75,6 +75,8 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"code":        code,
 		"fault":       faultOf,
 		"listen":      listen,
+		"freeport":    freePort,
+		"ask":         ask,
 		"waitprocess": waitProcess,
 		"noprocess":   noProcess,
 	}

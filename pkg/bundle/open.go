@@ -17,7 +17,7 @@ import (
 // when they are asked for.
 func (b *Bundler) Open(ctx context.Context, ref, platform string) (v1.Image, error) {
 	folder := strings.TrimPrefix(ref, ociPrefix)
-	if _, err := os.Stat(filepath.Join(folder, "index.json")); err == nil || folder != ref {
+	if _, err := os.Stat(filepath.Join(folder, "index.json")); err == nil || folder != ref || filepath.IsAbs(ref) {
 		return b.openImage(ctx, folder)
 	}
 	reference, err := b.reference(ref)

@@ -16,6 +16,7 @@ import (
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud"
+	"gitlab.com/towline/towline/pkg/localcloud/runtime"
 	"gitlab.com/towline/towline/pkg/workspace"
 )
 
@@ -53,6 +54,9 @@ func newLocalUp(a *app) *cobra.Command {
 				return fault.Newf(fault.Usage, "--port %d: wanted a number from 0 to 65535", o.port)
 			}
 			if o.runtime != "" {
+				if err := runtime.IsKind(o.runtime); err != nil {
+					return err
+				}
 				a.environ = append(a.environ, localRuntime+"="+o.runtime) // for a detached one too
 			}
 			if o.dry.on {
