@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/renameio/v2"
 
 	"gitlab.com/towline/towline/pkg/evidence"
@@ -72,7 +72,7 @@ func (b *Bundler) attest(ctx context.Context, a plan.Attest, by Signer) (plan.Re
 	if err := writeReport(a.Report, documents.sbom); err != nil {
 		return plan.Receipt{}, err
 	}
-	return b.publish(ctx, a, repository, documents)
+	return b.publish(ctx, a, r, documents)
 }
 
 // attested says whether all evidence is there: with a signer, signed by it.
@@ -179,7 +179,12 @@ func hexDigest(text []byte) string {
 
 // publish sends the documents. A registry that cannot hold them is no reason
 // to fail, unless a signature was asked for.
-func (b *Bundler) publish(ctx context.Context, a plan.Attest, repository name.Repository, d documents) (plan.Receipt, error) {
+func (b *Bundler) publish(ctx context.Context, a plan.Attest, r reader, d documents) (plan.Receipt, error) {
+	pusher, err := remote.NewPusher(b.remote(ctx)...)
+	if err != nil {
+		return plan.Receipt{}, err
+	}
+	h := herald{reader: r, pusher: pusher, image: d.subject.Digest}
 	said := fmt.Sprintf("bill of materials with %s, provenance", count(d.components, "component"))
 	for _, document := range []struct {
 		kind string
@@ -192,7 +197,7 @@ func (b *Bundler) publish(ctx context.Context, a plan.Attest, repository name.Re
 		if err != nil {
 			return plan.Receipt{}, err
 		}
-		err = b.refer(ctx, repository, d.subject.Digest, sent)
+		err = h.refer(ctx, sent)
 		if refuses(err) && d.bundle == nil {
 			b.o.Log(fmt.Sprintf("attest %s: %v", a.Repository, err))
 			return plan.Receipt{Said: "! the registry cannot keep evidence beside an image: it is in " + shown(a.Report) + " only"}, nil

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -98,29 +97,28 @@ func (a attachment) RawManifest() ([]byte, error) { return a.raw, nil }
 // MediaType is that of every attachment.
 func (a attachment) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
+// herald publishes documents beside one image.
+type herald struct {
+	reader
+	pusher *remote.Pusher
+	image  v1.Hash
+}
+
 // refer publishes an attachment, and makes sure that it is listed: where the
 // registry keeps no list itself, a tag does, which two pushes at once may take
 // from each other.
-func (b *Bundler) refer(ctx context.Context, repository name.Repository, image v1.Hash, a attachment) error {
-	pusher, err := remote.NewPusher(b.remote(ctx)...)
-	if err != nil {
-		return err
-	}
+func (h herald) refer(ctx context.Context, a attachment) error {
 	for _, blob := range a.blobs {
-		if err := pusher.Upload(ctx, repository, blob); err != nil {
+		if err := h.pusher.Upload(ctx, h.repository, blob); err != nil {
 			return err
 		}
-	}
-	r, err := b.reader(ctx, repository)
-	if err != nil {
-		return err
 	}
 	for range 3 {
 		// Put, as Push leaves alone a manifest that is there and not listed.
-		if err := pusher.Put(ctx, repository.Digest(a.digest.String()), a); err != nil {
+		if err := h.pusher.Put(ctx, h.repository.Digest(a.digest.String()), a); err != nil {
 			return err
 		}
-		list, err := r.referrers(image)
+		list, err := h.referrers(h.image)
 		if err != nil {
 			return err
 		}

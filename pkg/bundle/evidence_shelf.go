@@ -71,9 +71,8 @@ func (b *Bundler) reader(ctx context.Context, repository name.Repository) (reade
 	if err != nil {
 		return reader{}, err
 	}
-	patient := transport.NewRetry(transport.NewUserAgent(b.transport, "towline"), transport.WithRetryBackoff(
-		transport.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: retries}))
-	signed, err := transport.NewWithContext(ctx, repository.Registry, login, patient, []string{repository.Scope(transport.PullScope)})
+	named := transport.NewUserAgent(b.transport, "towline")
+	signed, err := transport.NewWithContext(ctx, repository.Registry, login, named, []string{repository.Scope(transport.PullScope)})
 	if err != nil {
 		return reader{}, registryFault("read "+repository.Name(), err)
 	}

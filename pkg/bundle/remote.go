@@ -58,10 +58,10 @@ func (b *Bundler) newTransport() http.RoundTripper {
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	return wire.Transport(wire.Options{
-		Base: plainTransport{inner: inner, plain: b.plain}, Attempts: retries,
-		MinWait: b.o.Backoff, MaxWait: 30 * b.o.Backoff, RetryAfter: patience,
+	patient := wire.Transport(wire.Options{
+		Base: inner, Attempts: retries, MinWait: b.o.Backoff, MaxWait: 30 * b.o.Backoff, RetryAfter: patience,
 	})
+	return plainTransport{inner: patient, plain: b.plain}
 }
 
 // mapped says whether a registry's host, with or without port, has an address of its own in Dial.
