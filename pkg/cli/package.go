@@ -39,9 +39,6 @@ func newPackage(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&o.format, "format", "", "docker, oci or index, and package anew; SageMaker's endpoints take docker only, the default")
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "show the layers, and why each was built or reused")
 	cmd.Flags().BoolVar(&o.baseCheck, "base-check", false, "package nothing, and say what has become of the base image")
-	cmd.MarkFlagsMutuallyExclusive("base-check", "dry-run")
-	cmd.MarkFlagsMutuallyExclusive("base-check", "explain")
-	cmd.MarkFlagsMutuallyExclusive("base-check", "format")
 	return cmd
 }
 
@@ -50,6 +47,9 @@ func runPackage(ctx context.Context, a *app, o packageOptions) error {
 	case "", "docker", "oci", "index":
 	default:
 		return fault.Newf(fault.Usage, "--format %s: wanted docker, oci or index", o.format)
+	}
+	if o.baseCheck && (o.dry.on || o.explain || o.format != "") {
+		return fault.Newf(fault.Usage, "--base-check packages nothing: it goes with no other flag of this command")
 	}
 	if o.baseCheck {
 		return a.checkBases(ctx)

@@ -47,7 +47,8 @@ func (Package) ID() string { return "package" }
 // Facts name the parts of the image.
 func (a Package) Facts() []Fact {
 	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
-		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "))
+		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "),
+		"format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
 }
 
 // Fill changes nothing: a package rests on files alone.
@@ -78,15 +79,31 @@ type NewRepository struct {
 	Tags      map[string]string `json:"tags,omitempty"`
 }
 
+// String says what becomes of a repository that is not there.
+func (r *NewRepository) String() string {
+	if r == nil {
+		return ""
+	}
+	text := "created if there is none"
+	if r.Immutable {
+		text += ", tags stay"
+	}
+	if r.Scan {
+		text += ", scanned"
+	}
+	if r.Keep > 0 {
+		text += ", newest " + strconv.Itoa(r.Keep) + " kept"
+	}
+	return text
+}
+
 // ID is "push".
 func (Push) ID() string { return "push" }
 
 // Facts name the destination.
 func (a Push) Facts() []Fact {
-	return []Fact{
-		{"image", Join(Text(a.Repository+"@"), a.Digest)},
-		{"tags", Text(strings.Join(a.Tags, ", "))},
-	}
+	list := []Fact{{"image", Join(Text(a.Repository+"@"), a.Digest)}}
+	return append(list, facts("tags", strings.Join(a.Tags, ", "), "repository", a.Create.String())...)
 }
 
 // Fill sets the digest.

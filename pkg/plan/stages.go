@@ -231,7 +231,11 @@ func (r Release) reuse() []string {
 	return images
 }
 
+// newRepository is nil for the local cloud, whose registry needs no creating.
 func (r Release) newRepository() *NewRepository {
+	if r.Target.Name == "local" {
+		return nil
+	}
 	settings := r.Model.Image.Repository
 	return &NewRepository{
 		Immutable: settings.Immutable, Scan: settings.Scan, Keep: settings.Keep, KMSKey: r.Target.KMSKey,
