@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -106,7 +107,7 @@ func (a *app) imageToVerify(ctx context.Context, image string, v *bundle.Verific
 	v.Image = image
 	host, _, _ := strings.Cut(image, "/")
 	if image != "" && host != localcloud.Registry {
-		b, err := a.anyBundler(ctx)
+		b, err := a.anyBundler()
 		return b, func() {}, err
 	}
 	o, err := a.open(ctx, a.teller())
@@ -149,23 +150,29 @@ func (o opened) ownImage(a *app, v *bundle.Verification) error {
 
 // anyBundler reads any registry: one of ECR with the account's credentials,
 // others with those of Docker's and Podman's files.
-func (a *app) anyBundler(ctx context.Context) (*bundle.Bundler, error) {
+func (a *app) anyBundler() (*bundle.Bundler, error) {
 	t := a.teller()
 	cache, err := a.cache()
 	if err != nil {
 		return nil, err
 	}
+	var mu sync.Mutex
+	var ecr credentials
 	login := func(ctx context.Context, host string) (bundle.Login, error) {
 		region := cloud.ECRRegion(host)
 		if region == "" {
 			return bundle.Login{}, nil
 		}
-		c, err := cloud.New(ctx, cloud.Config{Region: region, Session: a.sessionName(), Now: a.now})
-		if err != nil {
-			return bundle.Login{}, err
+		mu.Lock()
+		defer mu.Unlock()
+		if ecr == nil {
+			c, err := cloud.New(ctx, cloud.Config{Region: region, Session: a.sessionName(), Now: a.now})
+			if err != nil {
+				return bundle.Login{}, err
+			}
+			ecr = registryLogin(c, a.now)
 		}
-		user, password, err := c.RegistryToken(ctx, host)
-		return bundle.Login{User: user, Password: password}, err
+		return ecr(ctx, host)
 	}
 	return bundle.New(bundle.Options{Cache: cache, Environ: a.environ, Credentials: login, Log: t.detailLine, Version: a.version}), nil
 }

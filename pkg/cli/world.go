@@ -20,7 +20,7 @@ type world struct {
 	cloud   *cloud.Cloud
 	bundler *bundle.Bundler
 	signer  bundle.Signer // signs evidence; nil for no signature
-	started bool // a local cloud lives in this process, and ends with it
+	started bool          // a local cloud lives in this process, and ends with it
 	close   func()
 }
 
