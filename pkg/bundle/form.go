@@ -56,10 +56,10 @@ var ociTypes = map[types.MediaType]types.MediaType{
 	types.DockerLayer:                    types.OCILayer,
 	types.OCIUncompressedLayer:           types.OCIUncompressedLayer,
 	types.DockerUncompressedLayer:        types.OCIUncompressedLayer,
-	types.DockerForeignLayer:             types.OCIRestrictedLayer, //nolint:staticcheck // a base may still have them
-	types.OCIRestrictedLayer:             types.OCIRestrictedLayer, //nolint:staticcheck // a base may still have them
+	types.DockerForeignLayer:             types.OCIRestrictedLayer,
+	types.OCIRestrictedLayer:             types.OCIRestrictedLayer,
 	types.OCILayerZStd:                   types.OCILayerZStd,
-	types.OCIUncompressedRestrictedLayer: types.OCIUncompressedRestrictedLayer, //nolint:staticcheck // a base may still have them
+	types.OCIUncompressedRestrictedLayer: types.OCIUncompressedRestrictedLayer,
 }
 
 // convert gives the base's layers the format's media types: the bytes stay, so

@@ -122,7 +122,7 @@ func TestWeightsThatWereChangedAfterPackaging(t *testing.T) {
 func TestAnUploadOfWeightsIsBegunAgain(t *testing.T) {
 	var mu sync.Mutex
 	cut := 0
-	o, _ := serve(t, options(t), func(w http.ResponseWriter, r *http.Request) bool {
+	o, _ := serve(t, options(t), func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPatch || r.ContentLength < weightBytes {
 			return false
 		}

@@ -103,7 +103,7 @@ func (a *app) imageSpec(ctx context.Context, ws *workspace.Workspace, r imageRun
 	if running, ok := localcloud.Find(ws.Local()); ok {
 		dial = map[string]string{localcloud.Registry: running.Address}
 	}
-	b, err := a.newBundler(a.teller(), dial, nil)
+	b, err := a.newBundler(a.teller(), dial)
 	if err != nil {
 		return spec, err
 	}

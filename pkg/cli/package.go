@@ -107,11 +107,8 @@ func (a *app) preview(ctx context.Context, o opened, p plan.Plan) ([]bundle.Laye
 		if !ok {
 			continue
 		}
-		repository, err := "", error(nil)
-		b := (*bundle.Bundler)(nil)
-		if o.world != nil {
-			b, repository = o.world.bundler, strings.TrimSuffix(pack.Reuse[0], ":"+plan.Marker)
-		} else if b, err = a.newBundler(o.tell, nil, nil); err != nil {
+		b, repository, err := a.previewer(o, pack)
+		if err != nil {
 			return nil, err
 		}
 		found, err := b.Preview(ctx, pack, repository)
@@ -121,6 +118,20 @@ func (a *app) preview(ctx context.Context, o opened, p plan.Plan) ([]bundle.Laye
 		layers = append(layers, found...)
 	}
 	return layers, nil
+}
+
+// previewer is what tells of a package, and the repository it may ask; "" for none.
+func (a *app) previewer(o opened, pack plan.Package) (b *bundle.Bundler, repository string, err error) {
+	if o.world == nil {
+		b, err = a.newBundler(o.tell, nil)
+		return b, "", err
+	}
+	for _, image := range pack.Reuse {
+		if marked, ok := strings.CutSuffix(image, ":"+plan.Marker); ok {
+			repository = marked
+		}
+	}
+	return o.world.bundler, repository, nil
 }
 
 func (a *app) printPreview(layers []bundle.Layer) {

@@ -91,7 +91,7 @@ func (a *app) copyOut(ctx context.Context, repo repository, p plan.Plan, rec rec
 		return a.printPlan(p, rec, destination{name: o.to}, nil)
 	}
 	t := a.teller()
-	b, err := a.newBundler(t, nil, nil)
+	b, err := a.newBundler(t, nil)
 	if err != nil {
 		return err
 	}

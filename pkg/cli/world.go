@@ -116,7 +116,7 @@ func (a *app) connectLocal(ctx context.Context, address string, t *teller, stop 
 	if err != nil {
 		return nil, fault.Newf(fault.Bug, "address of the local cloud: %w", err)
 	}
-	b, err := a.newBundler(t, map[string]string{localcloud.Registry: u.Host}, nil)
+	b, err := a.newBundler(t, map[string]string{localcloud.Registry: u.Host})
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +147,8 @@ func (a *app) sessionName() string {
 	return "towline"
 }
 
-func (a *app) newBundler(t *teller, dial map[string]string, login credentials) (*bundle.Bundler, error) {
-	o, err := a.bundlerOptions(t, dial, login)
+func (a *app) newBundler(t *teller, dial map[string]string) (*bundle.Bundler, error) {
+	o, err := a.bundlerOptions(t, dial, nil)
 	if err != nil {
 		return nil, err
 	}
