@@ -141,6 +141,9 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 			}
 			layer.Key = layerKey(key, i, len(groups))
 			layers[i] = layer
+			if err := b.learnContents(layer.Digest, g.items); err != nil {
+				return err
+			}
 			return diskFault("write layer", syncFile(layer.file))
 		})
 	}

@@ -118,7 +118,8 @@ func (b *Bundler) documents(ctx context.Context, a plan.Attest, registry shelf, 
 		return documents{}, fault.Newf(fault.Missing, "attest %s: %w", a.Repository, err).Hintf("run: towline package")
 	}
 	d := documents{subject: v1.Descriptor{MediaType: doc.mediaType, Size: int64(len(doc.text)), Digest: image}}
-	found, err := b.contents(ctx, onDisk, registry, d.subject)
+	look := inventory{b: b, from: onDisk, otherwise: registry, notes: readNotes(a.Layout), earlier: map[string][][]byte{}}
+	found, err := look.contents(ctx, image)
 	if err != nil {
 		return documents{}, err
 	}

@@ -157,7 +157,7 @@ func (c *chain) layer(d v1.Descriptor, diff v1.Hash) (evidence.Check, error) {
 	content, err := c.shelf.blob(d.Digest)
 	switch {
 	case lost(err) && c.shelf.partial:
-		return evidence.Checkf(evidence.CheckLayer, evidence.Missing, "%s: it is not in this folder, but in the registry of the base or of an earlier image", d.Digest), nil
+		return evidence.Checkf(evidence.CheckLayer, evidence.Missing, "%s: it is not in this folder: see towline package --explain", d.Digest), nil
 	case lost(err):
 		return fail("it is not there")
 	case err != nil:

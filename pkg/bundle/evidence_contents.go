@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,11 +43,19 @@ func ownLayers(manifest v1.Manifest, config v1.ConfigFile) []v1.Descriptor {
 	return own
 }
 
-// contents lists the Python distributions in an image, or in all images of an
-// index. Layers that the first shelf lacks are read from the second.
-func (b *Bundler) contents(ctx context.Context, from, otherwise shelf, root v1.Descriptor) ([]evidence.Distribution, error) {
+// inventory lists the Python distributions in an image.
+type inventory struct {
+	b         *Bundler
+	from      shelf // has the documents, and maybe the layers
+	otherwise shelf // has the layers that the first lacks
+	notes     notes
+	earlier   map[string][][]byte // bills of materials by image
+}
+
+// contents lists the distributions in an image, or in all images of an index.
+func (v *inventory) contents(ctx context.Context, root v1.Hash) ([]evidence.Distribution, error) {
 	var list []evidence.Distribution
-	doc, err := from.manifest(root.Digest.String())
+	doc, err := v.from.manifest(root.String())
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +65,7 @@ func (b *Bundler) contents(ctx context.Context, from, otherwise shelf, root v1.D
 			return nil, err
 		}
 		for _, child := range index.Manifests[:min(len(index.Manifests), maxChildren)] {
-			found, err := b.contents(ctx, from, otherwise, child)
+			found, err := v.contents(ctx, child.Digest)
 			if err != nil {
 				return nil, err
 			}
@@ -69,7 +78,7 @@ func (b *Bundler) contents(ctx context.Context, from, otherwise shelf, root v1.D
 	if err := json.Unmarshal(doc.text, &manifest); err != nil {
 		return nil, err
 	}
-	text, err := from.document(manifest.Config)
+	text, err := v.from.document(manifest.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +86,7 @@ func (b *Bundler) contents(ctx context.Context, from, otherwise shelf, root v1.D
 		return nil, err
 	}
 	for _, layer := range ownLayers(manifest, config) {
-		found, err := b.layerContents(ctx, from, otherwise, layer)
+		found, err := v.layer(ctx, layer)
 		if err != nil {
 			return nil, err
 		}
@@ -86,33 +95,108 @@ func (b *Bundler) contents(ctx context.Context, from, otherwise shelf, root v1.D
 	return list, nil
 }
 
-// layerContents lists the distributions in one layer. A layer is read once:
-// the list is kept under its digest.
-func (b *Bundler) layerContents(ctx context.Context, from, otherwise shelf, layer v1.Descriptor) ([]evidence.Distribution, error) {
-	kept := filepath.Join(b.o.Cache, "contents", layer.Digest.Hex+".json")
-	var list []evidence.Distribution
-	if text, err := os.ReadFile(kept); err == nil && json.Unmarshal(text, &list) == nil {
-		return list, nil
+// layer lists the distributions in one layer: as they were when it was packed,
+// as a bill of materials of the image says that it was taken from, or as they
+// are found in it, wherever it is.
+func (v *inventory) layer(ctx context.Context, layer v1.Descriptor) ([]evidence.Distribution, error) {
+	if text, err := os.ReadFile(v.b.contentsFile(layer.Digest)); err == nil {
+		var list []evidence.Distribution
+		if json.Unmarshal(text, &list) == nil {
+			return list, nil
+		}
 	}
-	content, err := from.blob(layer.Digest)
+	content, err := v.from.blob(layer.Digest)
 	if lost(err) {
-		content, err = otherwise.blob(layer.Digest)
+		if list := v.told(ctx, layer.Digest); len(list) > 0 {
+			return list, v.b.keepContents(layer.Digest, list)
+		}
+		content, err = v.otherwise.blob(layer.Digest)
 	}
 	if err != nil {
 		return nil, fault.Newf(fault.KindOf(err), "read layer %s: %w", layer.Digest, err).Hintf("package and push again")
 	}
 	defer func() { _ = content.Close() }()
-	if list, err = distributions(ctx, content, layer); err != nil {
+	list, err := distributions(ctx, content, layer)
+	if err != nil {
 		return nil, fault.Newf(fault.Remote, "read layer %s: %w", layer.Digest, err).Hintf("package again")
 	}
+	return list, v.b.keepContents(layer.Digest, list)
+}
+
+// told is what the evidence of the earlier image says of a layer that was
+// taken from there. It is believed as far as the layer itself is: whoever may
+// write there could have changed both.
+func (v *inventory) told(ctx context.Context, layer v1.Hash) []evidence.Distribution {
+	noted, ok := v.notes.of(layer)
+	if !ok || noted.Image == "" {
+		return nil
+	}
+	bills, known := v.earlier[noted.Image]
+	if !known {
+		bills = v.b.billsOf(ctx, noted.Image)
+		v.earlier[noted.Image] = bills
+	}
+	for _, bill := range bills {
+		if list := evidence.ParseSBOM(bill, layer.String()); len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}
+
+// billsOf are the bills of materials of an image; what cannot be read is as if
+// there were none.
+func (b *Bundler) billsOf(ctx context.Context, image string) [][]byte {
+	s, err := b.shelf(ctx, image)
+	if err != nil {
+		return nil
+	}
+	_, digest, _ := strings.Cut(image, "@")
+	hash, err := v1.NewHash(digest)
+	if err != nil {
+		return nil
+	}
+	found, _, err := s.evidence(hash)
+	if err != nil {
+		return nil
+	}
+	return found.SBOMs
+}
+
+func (b *Bundler) contentsFile(layer v1.Hash) string {
+	return filepath.Join(b.o.Cache, "contents", layer.Hex+".json")
+}
+
+// keepContents notes what is in a layer, so that it need not be read again.
+func (b *Bundler) keepContents(layer v1.Hash, list []evidence.Distribution) error {
 	text, err := json.Marshal(list)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
-		return nil, diskFault("write the cache", err)
+	if err := os.MkdirAll(filepath.Dir(b.contentsFile(layer)), 0o755); err != nil {
+		return diskFault("write the cache", err)
 	}
-	return list, diskFault("write the cache", renameio.WriteFile(kept, text, 0o644))
+	return diskFault("write the cache", renameio.WriteFile(b.contentsFile(layer), text, 0o644))
+}
+
+// learnContents notes what was just packed into a layer.
+func (b *Bundler) learnContents(layer v1.Hash, items []item) error {
+	found := census{}
+	for _, it := range items {
+		if folder, _ := evidence.MetadataOf(it.path); folder == "" {
+			continue
+		}
+		content, err := it.open()
+		if err != nil {
+			return diskFault("read "+it.path, err)
+		}
+		err = found.take(it.path, content)
+		_ = content.Close()
+		if err != nil {
+			return diskFault("read "+it.path, err)
+		}
+	}
+	return b.keepContents(layer, found.list(layer))
 }
 
 // distributions reads a layer's archive for the metadata of installed packages.
@@ -124,8 +208,7 @@ func distributions(ctx context.Context, content io.Reader, layer v1.Descriptor) 
 		return nil, err
 	}
 	defer stop()
-	folders := map[string]*evidence.Distribution{}
-	var order []string
+	found := census{}
 	for archive := tar.NewReader(plain); ; {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -137,19 +220,12 @@ func distributions(ctx context.Context, content io.Reader, layer v1.Descriptor) 
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
-		folder, file := evidence.MetadataOf(header.Name)
-		if folder == "" || header.Typeflag != tar.TypeReg {
+		if header.Typeflag != tar.TypeReg {
 			continue
 		}
-		text, err := io.ReadAll(io.LimitReader(archive, evidence.MaxMetadata))
-		if err != nil {
+		if err := found.take(header.Name, archive); err != nil {
 			return nil, err
 		}
-		if folders[folder] == nil {
-			folders[folder] = &evidence.Distribution{}
-			order = append(order, folder)
-		}
-		learn(folders[folder], file, text)
 	}
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return nil, err
@@ -157,26 +233,43 @@ func distributions(ctx context.Context, content io.Reader, layer v1.Descriptor) 
 	if packed.digest() != layer.Digest {
 		return nil, errTampered
 	}
-	return collected(folders, order, layer), nil
+	return found.list(layer.Digest), nil
 }
 
-func learn(d *evidence.Distribution, file string, text []byte) {
+// census is what the files of a layer say of distributions, by their folders.
+type census map[string]*evidence.Distribution
+
+// take reads a file if it is one that tells of a distribution.
+func (c census) take(name string, content io.Reader) error {
+	folder, file := evidence.MetadataOf(name)
+	if folder == "" {
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(content, evidence.MaxMetadata))
+	if err != nil {
+		return err
+	}
+	if c[folder] == nil {
+		c[folder] = &evidence.Distribution{}
+	}
+	d := c[folder]
 	if file == "RECORD" {
 		sum := sha256.Sum256(text)
 		d.Record = hex.EncodeToString(sum[:])
-		return
+		return nil
 	}
 	if found, ok := evidence.ParseMetadata(text); ok {
 		found.Record = d.Record
 		*d = found
 	}
+	return nil
 }
 
-func collected(folders map[string]*evidence.Distribution, order []string, layer v1.Descriptor) []evidence.Distribution {
+func (c census) list(layer v1.Hash) []evidence.Distribution {
 	list := []evidence.Distribution{}
-	for _, folder := range order {
-		if d := folders[folder]; d.Name != "" {
-			d.Layer = layer.Digest.String()
+	for _, folder := range slices.Sorted(maps.Keys(c)) {
+		if d := c[folder]; d.Name != "" {
+			d.Layer = layer.String()
 			list = append(list, *d)
 		}
 	}

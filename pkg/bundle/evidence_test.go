@@ -406,3 +406,77 @@ func TestVerifyOnDisk(t *testing.T) {
 	_, err = bundle.New(o).Verify(context.Background(), bundle.Verification{Image: "oci:" + t.TempDir()})
 	wantFault(t, err, fault.Missing, "read image oci:", "OCI layout")
 }
+
+// What is in a layer is learnt when it is packed; from the layer, or from the
+// evidence of the image that it was taken from, it is the same.
+func TestTheBillOfMaterialsNeedsNoDownload(t *testing.T) {
+	var mu sync.Mutex
+	read := map[string]int{}
+	o, _ := serveReferrers(t, warm(t), func(_ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			read[filepath.Base(r.URL.Path)]++
+		}
+		return false
+	})
+	root := repository(t)
+	withWheel(t, root)
+	first := action(t, root)
+	a := published(t, o, first)
+	attest(t, o, a, nil)
+	packedAs := components(t, a.Report)
+
+	cold := o
+	cold.Cache = t.TempDir()
+	found := a
+	found.Identity, found.Report = "another", filepath.Join(t.TempDir(), "found.json")
+	attest(t, cold, withoutEvidence(t, cold, found), nil)
+	if got := components(t, found.Report); got != packedAs {
+		t.Errorf("found in the layer:\n%s\nlearnt when it was packed:\n%s", got, packedAs)
+	}
+
+	write(t, root, map[string]string{"train.py": "print('more')\n"})
+	next := first
+	next.Layout, next.Reuse = filepath.Join(t.TempDir(), "image"), []string{a.Repository + ":1.2.3"}
+	fresh := o
+	fresh.Cache = t.TempDir()
+	b := published(t, fresh, next)
+	_, manifest, _ := readManifest(t, b.Layout)
+	dependencies := manifest.Layers[0].Digest
+	if _, err := os.Stat(blobName(b.Layout, dependencies)); err == nil {
+		t.Fatal("the layout has the layer of dependencies, which this test wants in the registry only")
+	}
+	mu.Lock()
+	clear(read)
+	mu.Unlock()
+	attest(t, fresh, b, nil)
+	if got := components(t, b.Report); got != packedAs {
+		t.Errorf("told by the earlier image:\n%s\nlearnt when it was packed:\n%s", got, packedAs)
+	}
+	if n := read[dependencies.String()]; n > 0 {
+		t.Errorf("the layer of dependencies was read %d times, want never", n)
+	}
+}
+
+// withoutEvidence copies the image to a repository that has none.
+func withoutEvidence(t *testing.T, o bundle.Options, a plan.Attest) plan.Attest {
+	t.Helper()
+	a.Repository = stableName + "/shop/copy"
+	push := plan.Push{Layout: a.Layout, Repository: a.Repository, Digest: a.Digest}
+	if _, err := bundle.New(o).Push(context.Background(), push); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// components are those of a bill of materials, without the image itself.
+func components(t *testing.T, file string) string {
+	t.Helper()
+	var bom struct {
+		Components   json.RawMessage `json:"components"`
+		Dependencies []json.RawMessage
+	}
+	readJSON(t, file, &bom)
+	return string(bom.Components) + fmt.Sprintf("%s", bom.Dependencies[1:])
+}

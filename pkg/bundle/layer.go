@@ -45,6 +45,7 @@ type blob struct {
 
 	file     string // on this disk; "" if it lies elsewhere
 	registry string // repository that has it, where file is ""
+	image    string // there, that has the layer
 	weights  []File // what it is made from whenever it is wanted, where file is ""
 	how, why string
 }

@@ -29,6 +29,7 @@ type note struct {
 	How      string        `json:"how"`
 	Why      string        `json:"why"`
 	Registry string        `json:"registry,omitempty"` // repository that has the layer, if the layout does not
+	Image    string        `json:"image,omitempty"`    // image there that it was taken from
 	Weights  []weightsFile `json:"weights,omitempty"`  // files that the layer is made from whenever it is wanted
 }
 
@@ -58,7 +59,7 @@ func noteLayers(final string, images []built) (notes, error) {
 			}
 			n.Layers = append(n.Layers, note{
 				Digest: layer.Digest, Size: layer.Size, Platform: platform, About: layer.About, How: layer.how, Why: layer.why,
-				Registry: layer.registry, Weights: files,
+				Registry: layer.registry, Image: layer.image, Weights: files,
 			})
 		}
 	}

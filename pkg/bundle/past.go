@@ -118,7 +118,7 @@ func (p *past) readOne(ctx context.Context, ref string) error {
 		return err
 	}
 	for _, layer := range keyed(manifest, config) {
-		layer.registry = from.repository
+		layer.registry, layer.image = from.repository, from.repository+"@"+from.root.Digest.String()
 		p.add(layer)
 	}
 	return nil

@@ -107,10 +107,10 @@ func component(d Distribution) cdx.Component {
 	}
 	var properties []cdx.Property
 	if d.Layer != "" {
-		properties = append(properties, cdx.Property{Name: "towline:layer", Value: d.Layer})
+		properties = append(properties, cdx.Property{Name: propertyLayer, Value: d.Layer})
 	}
 	if d.Record != "" {
-		properties = append(properties, cdx.Property{Name: "towline:record:sha256", Value: d.Record})
+		properties = append(properties, cdx.Property{Name: propertyRecord, Value: d.Record})
 	}
 	if len(properties) > 0 {
 		c.Properties = &properties
@@ -183,6 +183,74 @@ func distinct(list []Distribution) []Distribution {
 	slices.SortStableFunc(list, func(a, b Distribution) int { return cmp.Compare(a.PURL(), b.PURL()) })
 	return slices.CompactFunc(list, func(a, b Distribution) bool { return a.PURL() == b.PURL() })
 }
+
+// ParseSBOM gives the distributions that a bill of materials of Towline's own
+// says to be in a layer.
+func ParseSBOM(sbom []byte, layer string) []Distribution {
+	var bom cdx.BOM
+	if err := json.Unmarshal(sbom, &bom); err != nil || bom.Components == nil {
+		return nil
+	}
+	names, needs := map[string]string{}, map[string][]string{}
+	for _, c := range *bom.Components {
+		names[c.BOMRef] = normal(c.Name)
+	}
+	if bom.Dependencies != nil {
+		for _, d := range *bom.Dependencies {
+			if d.Dependencies != nil {
+				needs[d.Ref] = *d.Dependencies
+			}
+		}
+	}
+	var list []Distribution
+	for _, c := range *bom.Components {
+		d := Distribution{Name: c.Name, Version: c.Version, Layer: property(c, propertyLayer), Record: property(c, propertyRecord)}
+		if c.Type != cdx.ComponentTypeLibrary || d.Layer != layer || c.PackageURL != d.PURL() {
+			continue
+		}
+		d.Licences, d.SPDX = licenceNames(c.Licenses)
+		for _, ref := range needs[c.BOMRef] {
+			if name := names[ref]; name != "" {
+				d.Requires = append(d.Requires, name)
+			}
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+func property(c cdx.Component, name string) string {
+	if c.Properties == nil {
+		return ""
+	}
+	for _, p := range *c.Properties {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
+func licenceNames(of *cdx.Licenses) (list []string, spdx bool) {
+	if of == nil {
+		return nil, false
+	}
+	for _, choice := range *of {
+		if choice.Expression != "" {
+			return []string{choice.Expression}, true
+		}
+		if choice.License != nil {
+			list = append(list, choice.License.Name)
+		}
+	}
+	return list, false
+}
+
+// Names of properties that are Towline's own.
+const (
+	propertyLayer  = "towline:layer"
+	propertyRecord = "towline:record:sha256"
+)
 
 // described is the digest of the image that a bill of materials is about, and
 // how many components it names.
