@@ -84,6 +84,7 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"freeport":    freePort,
 		"ask":         ask,
 		"waitprocess": waitProcess,
+		"waittext":    waitText,
 		"noprocess":   noProcess,
 	}
 	maps.Copy(all, more)
