@@ -56,7 +56,7 @@ func NewEngine(ctx context.Context, kind string, o ProcessOptions) (*Engine, err
 		return nil, fault.Newf(fault.Missing, "runtime %s: %w", kind, err).
 			Hintf("start %s, and check that this user may use it; or choose another runtime", kind)
 	}
-	if _, err := sweep(ctx, m.cache, kind, func(name, _ string) error { return e.removeAll(ctx, name) }); err != nil {
+	if err := e.sweep(ctx); err != nil {
 		m.log.Warn("containers of an earlier process could not be removed", "error", err)
 	}
 	if e.user, err = e.containerUser(ctx); err != nil {
@@ -66,6 +66,11 @@ func NewEngine(ctx context.Context, kind string, o ProcessOptions) (*Engine, err
 		return nil, fault.Newf(fault.Remote, "runtime %s: %w", kind, err)
 	}
 	return e, nil
+}
+
+// sweep removes what processes that have ended left behind.
+func (e *Engine) sweep(ctx context.Context) error {
+	return sweep(ctx, e.cache, e.kind, func(name, _ string) error { return e.removeAll(ctx, name) })
 }
 
 // containerUser is the user that the container's program has to be so that

@@ -34,15 +34,21 @@ func IsKind(name string) error {
 // there, or cannot be used here, is a fault.Missing. Containers that a killed
 // process left behind are removed.
 func Open(ctx context.Context, kind string, o ProcessOptions) (Runtime, error) {
+	if err := IsKind(kind); err != nil {
+		return nil, err
+	}
+	m, err := newMachine(o)
+	if err != nil {
+		return nil, err
+	}
+	m.sweepOthers(ctx, kind)
 	switch kind {
-	case KindProcess:
-		return NewProcess(o)
 	case KindRunc:
 		return NewRunc(ctx, o)
 	case KindPodman, KindDocker:
 		return NewEngine(ctx, kind, o)
 	}
-	return nil, IsKind(kind)
+	return NewProcess(o)
 }
 
 // OpenContainers makes the first container runtime that can be used here, and

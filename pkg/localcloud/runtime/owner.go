@@ -31,17 +31,21 @@ func newOwner(c *cache, kind string) (*owner, error) {
 
 func ownerLock(name string) string { return "owner-" + name }
 
-// sweep calls remove for each owner of a kind that has ended, and forgets it
-// if that went well. It says how many those were.
-func sweep(ctx context.Context, c *cache, kind string, remove func(name, dir string) error) (int, error) {
+// left are the folders of a kind's owners, living and dead.
+func left(c *cache, kind string) []string {
 	dirs, err := filepath.Glob(c.path(ownersFolder, kind+"-*"))
 	if err != nil {
-		return 0, err
+		return nil // of a bad pattern only
 	}
-	swept := 0
-	for _, dir := range dirs {
+	return dirs
+}
+
+// sweep calls remove for each owner of a kind that has ended, and forgets it
+// if that went well.
+func sweep(ctx context.Context, c *cache, kind string, remove func(name, dir string) error) error {
+	for _, dir := range left(c, kind) {
 		if ctx.Err() != nil {
-			return swept, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		name := filepath.Base(dir)
 		free, dead, err := c.claim(ownerLock(name))
@@ -54,12 +58,29 @@ func sweep(ctx context.Context, c *cache, kind string, remove func(name, dir str
 		}
 		if err == nil {
 			err = os.Remove(c.path("locks", ownerLock(name)))
-			swept++
 		}
 		free()
 		if err != nil {
-			return swept, err
+			return err
 		}
 	}
-	return swept, nil
+	return nil
+}
+
+// sweepOthers removes what runtimes of other kinds left, as far as their
+// programs are there: a container may hold a port that is needed now.
+func (m machine) sweepOthers(ctx context.Context, kind string) {
+	for _, other := range containers {
+		path := m.host.lookPath(other)
+		if other == kind || path == "" || len(left(m.cache, other)) == 0 {
+			continue
+		}
+		sweeper := interface{ sweep(context.Context) error }(&Engine{machine: m, kind: other, path: path})
+		if other == KindRunc {
+			sweeper = &Runc{machine: m, path: path}
+		}
+		if err := sweeper.sweep(ctx); err != nil {
+			m.log.Warn("containers of an earlier process could not be removed", "runtime", other, "error", err)
+		}
+	}
 }

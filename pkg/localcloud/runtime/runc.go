@@ -42,17 +42,18 @@ func NewRunc(ctx context.Context, o ProcessOptions) (*Runc, error) {
 	if r.path == "" {
 		return nil, fault.Newf(fault.Missing, "runtime runc: no runc on the PATH").Hintf("install runc, or choose another runtime")
 	}
-	swept, err := sweep(ctx, m.cache, KindRunc, func(_, dir string) error { return r.deleteAll(ctx, dir) })
-	if err != nil {
+	if err := r.sweep(ctx); err != nil {
 		m.log.Warn("containers of an earlier process could not be removed", "error", err)
-	}
-	if swept > 0 {
-		m.log.Info("what an earlier process left was removed", "owners", swept)
 	}
 	if r.owner, err = newOwner(m.cache, KindRunc); err != nil {
 		return nil, fault.Newf(fault.Remote, "runtime runc: %w", err)
 	}
 	return r, nil
+}
+
+// sweep removes what processes that have ended left behind.
+func (r *Runc) sweep(ctx context.Context) error {
+	return sweep(ctx, r.cache, KindRunc, func(_, dir string) error { return r.deleteAll(ctx, dir) })
 }
 
 // Run unpacks the image if that was not done before and starts the program in
