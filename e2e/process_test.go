@@ -3,7 +3,10 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,6 +28,55 @@ func listen(ts *testscript.TestScript, _ bool, args []string) {
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	ts.Check(err)
 	ts.Setenv(args[0], port)
+}
+
+// freePort names a port that nobody listens on: freeport VARIABLE.
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Check(listener.Close())
+	ts.Setenv(args[0], port)
+}
+
+// waitText waits until a file holds a text: waittext FILE TEXT.
+func waitText(ts *testscript.TestScript, _ bool, args []string) {
+	var text []byte
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		var err error
+		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(text), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s did not come to hold %q within %s: %s", args[0], args[1], patience, text)
+}
+
+// ask asks an address until it answers with 200, and makes the answer the new
+// stdout: ask URL [FILE], where the file is sent as JSON.
+func ask(ts *testscript.TestScript, _ bool, args []string) {
+	var body []byte
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		resp, err := request(ts, args)
+		if err != nil {
+			continue
+		}
+		body, err = io.ReadAll(resp.Body)
+		ts.Check(errors.Join(err, resp.Body.Close()))
+		if resp.StatusCode == http.StatusOK {
+			ts.Check(os.WriteFile(ts.MkAbs(".answer"), body, 0o644))
+			ts.Check(ts.Exec("cat", ts.MkAbs(".answer")))
+			return
+		}
+	}
+	ts.Fatalf("%s did not answer with 200 within %s: %s", args[0], patience, body)
+}
+
+func request(ts *testscript.TestScript, args []string) (*http.Response, error) {
+	if len(args) == 1 {
+		return http.Get(args[0])
+	}
+	return http.Post(args[0], "application/json", strings.NewReader(ts.ReadFile(args[1])))
 }
 
 // waitProcess waits until a process has all the words in its command line.

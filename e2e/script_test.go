@@ -2,6 +2,11 @@ package e2e_test
 
 import (
 	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"maps"
@@ -79,7 +84,11 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"job":         job,
 		"listen":      listen,
 		"verdict":     verdict,
+		"keygen":      keygen,
+		"freeport":    freePort,
+		"ask":         ask,
 		"waitprocess": waitProcess,
+		"waittext":    waitText,
 		"noprocess":   noProcess,
 	}
 	maps.Copy(all, more)
@@ -144,4 +153,21 @@ func faultOf(ts *testscript.TestScript, neg bool, args []string) {
 	path := filepath.Join(ts.Getenv("WORK"), ".fault")
 	ts.Check(os.WriteFile(path, []byte(told), 0o644))
 	ts.Check(ts.Exec("cat", path))
+}
+
+// keygen makes a key pair for signatures: keygen NAME writes $WORK/NAME.pem and
+// $WORK/NAME.pub.
+func keygen(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keygen NAME")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	ts.Check(err)
+	name := filepath.Join(ts.Getenv("WORK"), args[0])
+	ts.Check(os.WriteFile(name+".pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	ts.Check(os.WriteFile(name+".pub", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o644))
 }

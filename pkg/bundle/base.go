@@ -15,7 +15,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -31,9 +30,10 @@ type base struct {
 	pinned string // the reference by digest, or "scratch"
 	name   string // reference in a registry, without digest if it had a tag; "" for scratch and a layout
 	digest string // of the platform's manifest; "" for scratch
+	index  string // of what the reference names: the manifest, or an index above it
 	config *v1.ConfigFile
-	layers []v1.Descriptor // with Docker media types
-	folder string          // of the layout that holds the layers; "" if a registry does
+	layers []v1.Descriptor
+	folder string // of the layout that holds the layers; "" if a registry does
 }
 
 // ResolveBase gives the reference with the digest of the platform's manifest,
@@ -60,11 +60,13 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 	if err != nil {
 		return base{}, err
 	}
-	found := base{digest: digest.String(), name: source.name, folder: source.folder}
-	found.pinned = source.repository + "@" + found.digest
-	if found.layers, err = dockerLayers(ref, manifest); err != nil {
-		return base{}, err
+	if source.pinned != "" && source.pinned != digest.Hex {
+		return base{}, fault.Newf(fault.Conflict, "read base image %s: the folder holds %s by now", ref, digest).
+			Hintf("let nothing write to the folder meanwhile, and run the command again")
 	}
+	found := base{digest: digest.String(), index: source.root.Digest.String(), name: source.name, folder: source.folder}
+	found.pinned = source.repository + "@" + found.digest
+	found.layers = manifest.Layers
 	if found.config, err = baseConfig(source, ref, manifest); err != nil {
 		return base{}, err
 	}
@@ -74,6 +76,7 @@ func (b *Bundler) base(ctx context.Context, ref, platform string) (base, error) 
 // source reads the documents of an image, wherever it lies.
 type source struct {
 	name, repository, folder string
+	pinned                   string // hexadecimal digest that the platform's manifest of a layout must have, if not ""
 	root                     v1.Descriptor
 	manifest                 func(v1.Descriptor) ([]byte, error)
 	blob                     func(v1.Descriptor) ([]byte, error)
@@ -118,13 +121,15 @@ func (b *Bundler) source(ctx context.Context, ref string) (source, error) {
 	return s, nil
 }
 
+// layoutSource reads oci:FOLDER, or oci:FOLDER@sha256:DIGEST as ResolveBase gives it.
 func layoutSource(ref, folder string) (source, error) {
+	folder, pinned, _ := strings.Cut(folder, "@sha256:")
 	l, err := openLayout(folder)
 	if err != nil {
 		return source{}, fault.Newf(fault.Missing, "read base image %s: %w", ref, err).
 			Hintf("correct image.base in towline.yaml: wanted the folder of an OCI layout with one image")
 	}
-	return source{repository: ref, folder: folder, root: l.root, manifest: l.read, blob: l.read}, nil
+	return source{repository: ociPrefix + folder, folder: folder, pinned: pinned, root: l.root, manifest: l.read, blob: l.read}, nil
 }
 
 // pick follows indexes down to the manifest of the platform.
@@ -200,30 +205,6 @@ func fits(ref, platform string, config *v1.ConfigFile) error {
 		return nil
 	}
 	return wrongPlatform(ref, platform, []string{config.OS + "/" + config.Architecture})
-}
-
-// dockerTypes are the Docker forms of layers that a base may have.
-var dockerTypes = map[types.MediaType]types.MediaType{
-	types.OCILayer:                types.DockerLayer,
-	types.DockerLayer:             types.DockerLayer,
-	types.OCIUncompressedLayer:    types.DockerUncompressedLayer,
-	types.DockerUncompressedLayer: types.DockerUncompressedLayer,
-	types.DockerForeignLayer:      types.DockerForeignLayer,
-}
-
-// dockerLayers gives the base's layers Docker's media types: the bytes stay, so
-// nothing is fetched.
-func dockerLayers(ref string, manifest *v1.Manifest) ([]v1.Descriptor, error) {
-	var layers []v1.Descriptor
-	for _, layer := range manifest.Layers {
-		mediaType, ok := dockerTypes[layer.MediaType]
-		if !ok {
-			return nil, fault.Newf(fault.Repository, "read base image %s: a layer is %s, which Docker's format cannot hold", ref, layer.MediaType).
-				Hintf("choose an image.base with gzip layers")
-		}
-		layers = append(layers, v1.Descriptor{MediaType: mediaType, Size: layer.Size, Digest: layer.Digest, URLs: layer.URLs})
-	}
-	return layers, nil
 }
 
 func baseConfig(s source, ref string, manifest *v1.Manifest) (*v1.ConfigFile, error) {

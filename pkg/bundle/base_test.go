@@ -169,7 +169,8 @@ func TestAnImageOnABaseFromARegistry(t *testing.T) {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
 	wantLabels := map[string]string{
-		"com.amazonaws.sagemaker.capabilities.multi-models": "true", "org.opencontainers.image.base.name": ref,
+		"com.amazonaws.sagemaker.capabilities.multi-models": "true", "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true",
+		"org.opencontainers.image.base.name":   ref,
 		"org.opencontainers.image.base.digest": digestOf(t, amd64), "org.opencontainers.image.revision": "abc",
 		"org.towline.layout": "1", "org.towline.python": "3.11",
 	}
@@ -248,6 +249,15 @@ func TestABaseInAnOCILayout(t *testing.T) {
 	if name, ok := config.Config.Labels["org.opencontainers.image.base.name"]; ok {
 		t.Errorf("the image names the folder %s of this host", name)
 	}
+
+	a.Base = receipt.Section.(record.Image).Base // as it was found
+	if again := pack(t, o, a); again.Yields["digest"] != receipt.Yields["digest"] {
+		t.Errorf("the base by its digest gives %s, want %s", again.Yields["digest"], receipt.Yields["digest"])
+	}
+	other := onBase(t, "oci:"+folder+"@sha256:"+strings.Repeat("0", 64))
+	_, err = bundle.New(o).Package(context.Background(), other)
+	wantFault(t, err, fault.Conflict, "the folder holds "+digestOf(t, img), "meanwhile")
+
 	push := plan.Push{Layout: a.Layout, Repository: stableName + "/m", Digest: plan.Text(receipt.Yields["digest"])}
 	if receipt, err = bundle.New(o).Push(context.Background(), push); err != nil || !strings.HasPrefix(receipt.Said, "4 layers sent") {
 		t.Errorf("Push() = %q, %v, want all four layers sent", receipt.Said, err)

@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"time"
 
+	"gitlab.com/towline/towline/pkg/plan"
 	"gitlab.com/towline/towline/pkg/secret"
 )
 
@@ -43,9 +44,12 @@ type Options struct {
 	// Credentials gives a fresh login for a registry's host. Without it, or
 	// where it returns a zero Login, Docker's and Podman's files are asked.
 	Credentials func(ctx context.Context, host string) (Login, error)
-	Log         func(line string)       // what installers say
-	Progress    func(done, total int64) // bytes of a push; may be called from several goroutines, one at a time
-	Backoff     time.Duration           // pause before the first retry of a request; 1 s if zero
+	// Create makes a repository that a push did not find. Without it the push fails.
+	Create   func(ctx context.Context, repository string, settings plan.NewRepository) error
+	Version  string                  // Towline's, named in evidence
+	Log      func(line string)       // what installers say
+	Progress func(done, total int64) // bytes of a push; may be called from several goroutines, one at a time
+	Backoff  time.Duration           // pause before the first retry of a request; 1 s if zero
 }
 
 // Login is a user name and a password for a registry.

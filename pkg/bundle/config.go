@@ -17,6 +17,10 @@ const (
 	labelLayout     = "org.towline.layout"
 	labelBaseName   = "org.opencontainers.image.base.name"
 	labelBaseDigest = "org.opencontainers.image.base.digest"
+
+	// labelBind tells SageMaker that the server listens where
+	// SAGEMAKER_BIND_TO_PORT says, which an inference pipeline needs.
+	labelBind = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 )
 
 const (
@@ -43,6 +47,7 @@ func configFor(a plan.Package, from base, layers []blob) *v1.ConfigFile {
 	c.Env = environment(c.Env)
 	c.Labels = labels(a, from, c.Labels)
 	if len(a.Serve) > 0 {
+		c.Labels[labelBind] = "true"
 		c.ExposedPorts = map[string]struct{}{"8080/tcp": {}}
 	}
 	file.RootFS.Type = "layers"
@@ -60,7 +65,7 @@ func comment(layer blob) string {
 	if layer.Key == "" {
 		return ""
 	}
-	return "towline.key=" + layer.Key
+	return keyMarker + layer.Key
 }
 
 // environment adds the image's folders to the base's variables. Console scripts

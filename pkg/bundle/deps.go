@@ -26,19 +26,28 @@ type cached struct {
 	Layers []blob `json:"layers"`
 }
 
-// dependencies gives the dependency layers, from the cache if it holds them;
-// then nothing is installed and no network is used.
-func (b *Bundler) dependencies(ctx context.Context, a plan.Package) (layers []blob, reused bool, err error) {
+// dependencies gives the dependency layers, from the cache or the registry if
+// one of them has them; then nothing is installed.
+func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past) ([]blob, error) {
 	job, err := b.installation(a)
 	if err != nil || job == nil {
-		return nil, false, err
+		return nil, err
 	}
 	key := job.key()
 	if layers, ok := b.fromCache(key); ok {
-		return layers, true, nil
+		for i := range layers {
+			layers[i].note(howCached, "the same requirements, platform and Python as before")
+		}
+		return layers, nil
 	}
-	layers, err = b.buildDependencies(ctx, job, key)
-	return layers, false, err
+	if layers, ok := before.find(ctx, key, 0); ok {
+		return layers, nil
+	}
+	layers, err := b.buildDependencies(ctx, job, key)
+	for i := range layers {
+		layers[i].note(howBuilt, "no layer for these requirements, platform and Python was known")
+	}
+	return layers, err
 }
 
 // key is a hash of everything that decides the layers' bytes.
@@ -91,6 +100,9 @@ func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key 
 	defer func() { _ = os.RemoveAll(work) }()
 
 	target := filepath.Join(work, "lib")
+	if err := b.export(ctx, job, work); err != nil {
+		return nil, err
+	}
 	if err := b.install(ctx, job, target); err != nil {
 		return nil, err
 	}
@@ -127,8 +139,11 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 			if err != nil {
 				return err
 			}
-			layer.Key = fmt.Sprintf("%s/%d", key, i)
+			layer.Key = layerKey(key, i, len(groups))
 			layers[i] = layer
+			if err := b.learnContents(layer.Digest, g.items); err != nil {
+				return err
+			}
 			return diskFault("write layer", syncFile(layer.file))
 		})
 	}

@@ -1,9 +1,6 @@
 package bundle
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -23,6 +20,7 @@ type Tree struct {
 	Path    string   // folder of the model, slash-separated, relative to Root; "" is "."
 	Shared  []string // further folders, relative to Root
 	Exclude []string // folders that are data, relative to Root; no pattern brings them back
+	Cache   string   // folder that remembers digests of large files; "" for none
 }
 
 // File is one file of the code layer.
@@ -32,20 +30,13 @@ type File struct {
 	Size int64
 
 	onDisk string
+	cache  string
 }
 
 // Digest is the sha256 of the file's content, hexadecimal.
 func (f File) Digest() (string, error) {
-	file, err := os.Open(f.onDisk)
-	if err != nil {
-		return "", diskFault("read "+f.Path, err)
-	}
-	defer func() { _ = file.Close() }()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return "", diskFault("read "+f.Path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	sum, err := digestOf(f.onDisk, f.cache)
+	return sum, diskFault("read "+f.Path, err)
 }
 
 // Files are the files of the code layer, sorted by path. Left out are what the
@@ -64,7 +55,7 @@ func Files(t Tree) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &selection{root: root, ignore: ignore, data: map[string]bool{}, found: map[string]File{}}
+	s := &selection{root: root, cache: t.Cache, ignore: ignore, data: map[string]bool{}, found: map[string]File{}}
 	for _, folder := range t.Exclude {
 		if folder = path.Clean(folder); folder != "." {
 			s.data[folder] = true
@@ -84,6 +75,7 @@ func Files(t Tree) ([]File, error) {
 // selection collects the files of a tree.
 type selection struct {
 	root   string
+	cache  string
 	ignore *ignorer
 	data   map[string]bool
 	found  map[string]File // by path in the image
@@ -161,7 +153,7 @@ func (s *selection) take(name string) error {
 	if err := refuseSecret(name, onDisk); err != nil {
 		return err
 	}
-	return s.add(name, File{Path: s.target(name), Mode: packedMode(info.Mode()), Size: info.Size(), onDisk: onDisk})
+	return s.add(name, File{Path: s.target(name), Mode: packedMode(info.Mode()), Size: info.Size(), onDisk: onDisk, cache: s.cache})
 }
 
 // resolve follows a symlink, which must not leave the repository.

@@ -99,17 +99,22 @@ func pipArguments(job *installation, target string) []string {
 	return args
 }
 
-// run runs an installer beside the requirements file, so that relative paths in it hold.
+// run runs an installer beside the requirements file or in the project, so that relative paths in it hold.
 func (b *Bundler) run(ctx context.Context, job *installation, program string, args []string) error {
 	lines := &lineWriter{log: b.o.Log}
-	command := proc.Command{
-		Name: program, Args: args, Dir: filepath.Dir(job.file), Stderr: lines,
-		Env: append(b.o.Environ[:len(b.o.Environ):len(b.o.Environ)],
-			"UV_NO_INSTALLER_METADATA=1", "PYTHONDONTWRITEBYTECODE=1", "PIP_USER=0"),
+	folder := job.folder
+	if folder == "" {
+		folder = filepath.Dir(job.file)
 	}
+	command := proc.Command{Name: program, Args: args, Dir: folder, Stderr: lines, Env: b.installerEnv()}
 	err := command.Run(ctx)
 	lines.flush()
 	return err
+}
+
+func (b *Bundler) installerEnv() []string {
+	return append(b.o.Environ[:len(b.o.Environ):len(b.o.Environ)],
+		"UV_NO_INSTALLER_METADATA=1", "PYTHONDONTWRITEBYTECODE=1", "PIP_USER=0")
 }
 
 // lineWriter hands on whole lines.

@@ -249,8 +249,13 @@ func TestRequirementsThatCannotBeUsed(t *testing.T) {
 	}{
 		{"no such file", "requirements.txt", nil, "no file requirements.txt", "add the file"},
 		{"an empty file", "requirements.txt", map[string]string{"requirements.txt": ""}, "requirements.txt is empty", "remove image.requirements"},
-		{"a project file", "pyproject.toml", map[string]string{"pyproject.toml": "[project]\n"}, "read pyproject.toml: wanted a requirements file", "uv export"},
-		{"uv's lock", "uv.lock", map[string]string{"uv.lock": "version = 1\n"}, "read uv.lock: wanted a requirements file", "uv export"},
+		{"a lock of another tool", "poetry.lock", map[string]string{"poetry.lock": "x\n"}, "read poetry.lock: wanted a requirements file, pyproject.toml or uv.lock", "with the tool that made it"},
+		{"no such project", "pyproject.toml", nil, "no file pyproject.toml", "add the file"},
+		{"no such lock", "uv.lock", map[string]string{"pyproject.toml": "[project]\n"}, "no file uv.lock", "add the file"},
+		{"an empty lock", "uv.lock", map[string]string{"pyproject.toml": "[project]\n", "uv.lock": ""}, "uv.lock is empty", "uv lock"},
+		{"an empty lock beside a project", "pyproject.toml", map[string]string{"pyproject.toml": "[project]\n", "uv.lock": ""}, "uv.lock is empty", "uv lock"},
+		{"a lock without its project", "uv.lock", map[string]string{"uv.lock": "version = 1\n"}, "no pyproject.toml beside uv.lock", "made from"},
+		{"a lock that is none", "uv.lock", map[string]string{"pyproject.toml": "[project]\nname = \"m\"\nversion = \"1\"\n", "uv.lock": "garbage[\n"}, "read uv.lock: it is no lock of uv", "uv lock"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := repository(t)

@@ -18,6 +18,9 @@ type installation struct {
 	platform    string // os/arch
 	wheels      string // uv's name of the platform; "" is the host's
 	python      string // minor version
+	project     bool   // what is named is a project or its lock
+	locked      bool   // a project with a lock
+	folder      string // where the installer runs; "" is that of the file
 	interpreter string // a Python of that version on this host, which compiles; "" if there is none
 }
 
@@ -28,24 +31,34 @@ func (b *Bundler) installation(a plan.Package) (*installation, error) {
 	}
 	job := &installation{name: path.Join(path.Clean(a.Path), a.Requirements), platform: a.Platform, python: a.Python}
 	job.file = filepath.Join(a.Root, filepath.FromSlash(job.name))
-	switch path.Base(job.name) {
-	case "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "pylock.toml":
-		return nil, fault.Newf(fault.Repository, "read %s: wanted a requirements file", job.name).
-			Hintf("write one, and name it under image.requirements: uv export --no-emit-project --output-file requirements.txt")
+	base := path.Base(job.name)
+	if foreignLocks[base] {
+		return nil, fault.Newf(fault.Repository, "read %s: wanted a requirements file, pyproject.toml or uv.lock", job.name).
+			Hintf("write a requirements file with the tool that made it, and name that under image.requirements")
 	}
-	requirements, err := readRequirements(job.file, job.name)
-	if err != nil {
+	job.project = base == projectFile || base == lockFile
+	err := job.read()
+	if err != nil || job.content == "" {
 		return nil, err
 	}
-	if requirements.count == 0 {
-		return nil, nil
-	}
-	job.content = requirements.hash
 	if job.wheels, err = wheelPlatform(a.Base, a.Platform); err != nil {
 		return nil, err
 	}
 	job.interpreter = lookPath(b.o.Environ, "python"+a.Python)
 	return job, nil
+}
+
+// read learns what decides the installation; nothing is to be installed if
+// content stays empty.
+func (j *installation) read() error {
+	if j.project {
+		return j.readProject()
+	}
+	requirements, err := readRequirements(j.file, j.name)
+	if err == nil && requirements.count > 0 {
+		j.content = requirements.hash
+	}
+	return err
 }
 
 // wheelPlatform is uv's name of the platform, or "" where the image will run

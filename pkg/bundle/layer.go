@@ -43,8 +43,23 @@ type blob struct {
 	About  string  `json:"about"` // for the image's history
 	Key    string  `json:"key,omitempty"`
 
-	file string
+	file     string // on this disk; "" if it lies elsewhere
+	registry string // repository that has it, where file is ""
+	image    string // there, that has the layer
+	weights  []File // what it is made from whenever it is wanted, where file is ""
+	how, why string
 }
+
+// How a layer came about.
+const (
+	howBase     = "base"     // the base image's
+	howBuilt    = "built"    // made by this run
+	howCached   = "cached"   // found on this machine
+	howRegistry = "registry" // found in an image registry, and left there
+)
+
+// note remembers how the layer came about, for people.
+func (b *blob) note(how, why string) { b.how, b.why = how, why }
 
 // writeLayer packs items, which must be sorted by path, in one pass:
 // tar → sha256 and gzip → sha256 → a file of folder that is named by its digest.

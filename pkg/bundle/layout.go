@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,9 +67,22 @@ func (l *newLayout) document(mediaType types.MediaType, content []byte) (v1.Desc
 	return v1.Descriptor{MediaType: mediaType, Size: int64(len(content)), Digest: digest}, err
 }
 
-// finish writes the index and puts the layout in the place of the former one.
-func (l *newLayout) finish(final string, root v1.Descriptor) error {
-	index, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{root}})
+// finish writes the index and the notes, and puts the layout in the place of
+// the former one.
+func (l *newLayout) finish(final string, root v1.Descriptor, images []built) error {
+	noted, err := noteLayers(final, images)
+	if err != nil {
+		return err
+	}
+	if err := noted.write(l.folder); err != nil {
+		return err
+	}
+	return l.close(final, root)
+}
+
+// close writes the index and puts the layout in its place.
+func (l *newLayout) close(final string, root v1.Descriptor) error {
+	index, err := json.Marshal(layoutIndex(root))
 	if err != nil {
 		return err
 	}
@@ -79,6 +93,11 @@ func (l *newLayout) finish(final string, root v1.Descriptor) error {
 		return err
 	}
 	return replaceFolder(final, l.folder)
+}
+
+// layoutIndex is a layout's index.json.
+func layoutIndex(root v1.Descriptor) v1.IndexManifest {
+	return v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{root}}
 }
 
 // replaceFolder moves a folder to a place that may be taken. What was there
@@ -135,20 +154,16 @@ func (l *layout) read(d v1.Descriptor) ([]byte, error) {
 	return text, nil
 }
 
-// LayoutDigest is the digest of the image in a layout, if there is one and all
-// its own blobs are there in full size.
-func LayoutDigest(folder string) (string, bool) {
-	img, err := readImage(folder)
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
 	if err != nil {
-		return "", false
+		return err
 	}
-	for _, d := range img.manifest.Layers {
-		if _, err := os.Stat(layoutBlob(folder, d.Digest)); errors.Is(err, fs.ErrNotExist) && img.hasBase() {
-			continue
-		}
-		if !sized(layoutBlob(folder, d.Digest), d.Size) {
-			return "", false
-		}
+	defer func() { _ = in.Close() }()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
 	}
-	return img.root.Digest.String(), true
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }

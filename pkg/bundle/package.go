@@ -2,15 +2,9 @@ package bundle
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/plan"
@@ -29,19 +23,15 @@ func (b *Bundler) Package(ctx context.Context, a plan.Package) (plan.Receipt, er
 }
 
 func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error) {
-	from, err := b.base(ctx, a.Base, a.Platform)
+	form, err := formOf(a.Format)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	files, err := Files(Tree{Root: a.Root, Path: a.Path, Shared: a.Shared, Exclude: a.Exclude})
+	bases, err := b.bases(ctx, a, form)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	if len(files) == 0 {
-		return plan.Receipt{}, fault.Newf(fault.Repository, "package %s: no file is left to pack", a.Path).
-			Hintf("check path in towline.yaml, and .dockerignore and .towlineignore")
-	}
-	dependencies, reused, err := b.dependencies(ctx, a)
+	files, err := b.programFiles(a)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
@@ -50,59 +40,175 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error
 		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	defer out.discard()
-	built, err := b.assemble(ctx, a, out, from, dependencies, files)
+	var images []built
+	for i, variant := range variants(a) {
+		image, err := b.assemble(ctx, variant, out, bases[i], files)
+		if err != nil {
+			return plan.Receipt{}, err
+		}
+		images = append(images, image)
+	}
+	root, size, err := out.root(a, form, images)
 	if err != nil {
-		return plan.Receipt{}, err
+		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return plan.Receipt{}, context.Cause(ctx)
 	}
-	if err := out.finish(a.Layout, built.root); err != nil {
+	if err := out.finish(a.Layout, root, images); err != nil {
 		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	section := record.Image{
-		Digest: built.root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: from.pinned, Size: built.size,
+		Digest: root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: bases[0].pinned, Size: size,
 	}
 	return plan.Receipt{
 		Yields:  map[string]string{"digest": section.Digest, "size": fmt.Sprint(section.Size)},
 		Section: section,
-		Said:    said(files, dependencies, reused, built),
+		Said:    said(files, images, form, size),
 	}, nil
+}
+
+// variants are the images that are built: one, or one for each platform.
+func variants(a plan.Package) []plan.Package {
+	list := []plan.Package{a}
+	for _, variant := range a.Variants {
+		other := a
+		other.Base, other.Platform = variant.Base, variant.Platform
+		list = append(list, other)
+	}
+	return list
+}
+
+func (b *Bundler) bases(ctx context.Context, a plan.Package, form form) ([]base, error) {
+	var bases []base
+	for _, variant := range variants(a) {
+		from, err := b.base(ctx, variant.Base, variant.Platform)
+		if err != nil {
+			return nil, err
+		}
+		if from.layers, err = form.convert(variant.Base, from.layers); err != nil {
+			return nil, err
+		}
+		bases = append(bases, from)
+	}
+	return bases, nil
+}
+
+func (b *Bundler) programFiles(a plan.Package) ([]File, error) {
+	files, err := Files(Tree{Root: a.Root, Path: a.Path, Shared: a.Shared, Exclude: a.Exclude, Cache: b.o.Cache})
+	if err == nil && len(files) == 0 {
+		err = fault.Newf(fault.Repository, "package %s: no file is left to pack", a.Path).
+			Hintf("check path in towline.yaml, and .dockerignore and .towlineignore")
+	}
+	return files, err
 }
 
 // built is a finished image.
 type built struct {
-	root v1.Descriptor
-	size int64 // bytes of all blobs, the base's included
+	root   v1.Descriptor
+	size   int64 // bytes of all blobs, the base's included
+	from   base
+	layers []blob // those above the base's
 }
 
 // assemble writes the layers that are the model's own, the configuration and the manifest.
-func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, from base, dependencies []blob, files []File) (built, error) {
-	layers := dependencies
-	for _, layer := range dependencies {
-		if err := out.adopt(layer.file, layer.Digest); err != nil {
-			return built{}, diskFault("write "+a.Layout, err)
-		}
-	}
-	entries, err := entryItems(a)
+func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, from base, files []File) (built, error) {
+	before := b.past(a)
+	layers, err := b.dependencies(ctx, a, before)
 	if err != nil {
 		return built{}, err
 	}
-	for _, own := range []group{{"entries", entries}, {"code", programItems(files)}} {
-		layer, err := writeLayer(ctx, out.blobs(), own.about, own.items)
-		if err != nil {
-			return built{}, err
-		}
-		layers = append(layers, layer)
+	own, err := b.program(ctx, a, out, files, before)
+	if err != nil {
+		return built{}, err
 	}
+	layers = append(layers, own...)
 	if n := len(from.layers) + len(layers); n > maxLayers {
 		return built{}, fault.Newf(fault.Repository, "package on %s: %d layers, wanted at most %d", a.Base, n, maxLayers).
 			Hintf("choose an image.base with fewer layers")
 	}
+	for _, layer := range layers {
+		if layer.file == "" {
+			continue
+		}
+		if err := out.adopt(layer.file, layer.Digest); err != nil {
+			return built{}, diskFault("write "+a.Layout, err)
+		}
+	}
 	if err := out.adoptBase(from); err != nil {
 		return built{}, err
 	}
-	return describe(a, out, from, layers)
+	return out.describe(a, from, layers)
+}
+
+// program gives the layers of the model's own files and of the entries, those
+// that change least first.
+func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, files []File, before *past) ([]blob, error) {
+	parts, err := part(files)
+	if err != nil {
+		return nil, err
+	}
+	var layers []blob
+	for _, group := range parts.weights {
+		layer, err := b.weights(ctx, group, before)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, layer)
+	}
+	for _, file := range parts.text {
+		layer, err := b.code(ctx, out, "file: "+file.Path, []File{file}, before)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, layer)
+	}
+	items, err := entryItems(a)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := writeLayer(ctx, out.blobs(), "entries: train and serve", items)
+	if err != nil {
+		return nil, err
+	}
+	entries.note(howBuilt, "small: written each time")
+	layers = append(layers, entries)
+	if len(parts.code) == 0 {
+		return layers, nil
+	}
+	code, err := b.code(ctx, out, "code: "+count(len(parts.code), "file"), parts.code, before)
+	return append(layers, code), err
+}
+
+// worthAKey is the size, in bytes, from which on files are worth looking for
+// in an earlier image before they are packed.
+const worthAKey = 8 << 20
+
+// code packs files, unless they are many and an earlier image has them.
+func (b *Bundler) code(ctx context.Context, out *newLayout, about string, files []File, before *past) (blob, error) {
+	if total(files) < worthAKey {
+		layer, err := writeLayer(ctx, out.blobs(), about, programItems(files))
+		layer.note(howBuilt, "small: written each time")
+		return layer, err
+	}
+	key, err := contentKey(compressor, files)
+	if err != nil {
+		return blob{}, err
+	}
+	if layers, ok := before.find(ctx, key, 1); ok {
+		return layers[0], nil
+	}
+	layer, err := writeLayer(ctx, out.blobs(), about, programItems(files))
+	layer.Key = layerKey(key, 0, 1)
+	layer.note(howBuilt, "new or changed files")
+	return layer, err
+}
+
+func total(files []File) (n int64) {
+	for _, file := range files {
+		n += file.Size
+	}
+	return n
 }
 
 // adoptBase brings in the layers of a base that lies on this disk; those of a
@@ -124,77 +230,32 @@ func (l *newLayout) adoptBase(from base) error {
 	return nil
 }
 
-// describe writes configuration and manifest.
-func describe(a plan.Package, out *newLayout, from base, layers []blob) (built, error) {
-	file := configFor(a, from, layers)
-	text, err := json.Marshal(file)
-	if err != nil {
-		return built{}, err
+func said(files []File, images []built, form form, size int64) string {
+	text := count(len(files), "file") + ", " + saidDependencies(images[0].layers)
+	if len(images) > 1 {
+		text = count(len(images), "platform") + ", " + text
 	}
-	config, err := out.document(types.DockerConfigJSON, text)
-	if err != nil {
-		return built{}, diskFault("write "+a.Layout, err)
+	text += ", " + megabytes(size)
+	if form.name != formDocker {
+		text += ", in the format " + form.name + ", which SageMaker's endpoints do not take"
 	}
-	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Config: config, Layers: []v1.Descriptor{}}
-	manifest.Layers = append(manifest.Layers, from.layers...)
+	return text
+}
+
+func saidDependencies(layers []blob) string {
+	n, how := 0, ""
 	for _, layer := range layers {
-		manifest.Layers = append(manifest.Layers,
-			v1.Descriptor{MediaType: types.DockerLayer, Size: layer.Size, Digest: layer.Digest})
+		if what(layer) == dependencyKind {
+			n, how = n+1, layer.how
+		}
 	}
-	if text, err = json.Marshal(manifest); err != nil {
-		return built{}, err
-	}
-	root, err := out.document(types.DockerManifestSchema2, text)
-	if err != nil {
-		return built{}, diskFault("write "+a.Layout, err)
-	}
-	size := root.Size + config.Size
-	for _, layer := range manifest.Layers {
-		size += layer.Size
-	}
-	root.Platform = &v1.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant}
-	root.Annotations = map[string]string{refName: strings.ToLower(a.Model)}
-	return built{root: root, size: size}, nil
-}
-
-func said(files []File, dependencies []blob, reused bool, b built) string {
-	text := count(len(files), "file")
 	switch {
-	case len(dependencies) == 0:
-		text += ", no dependencies"
-	case reused:
-		text += fmt.Sprintf(", dependencies as before (%s from the cache)", count(len(dependencies), "layer"))
-	default:
-		text += fmt.Sprintf(", dependencies installed (%s)", count(len(dependencies), "layer"))
+	case n == 0:
+		return "no dependencies"
+	case how == howCached:
+		return fmt.Sprintf("dependencies as before (%s from the cache)", count(n, "layer"))
+	case how == howRegistry:
+		return fmt.Sprintf("dependencies as before (%s left in the registry)", count(n, "layer"))
 	}
-	return text + ", " + megabytes(b.size)
-}
-
-// count says how many things there are.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-func megabytes(n int64) string {
-	if n < 100_000 {
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return fmt.Sprintf("dependencies installed (%s)", count(n, "layer"))
 }

@@ -200,6 +200,7 @@ func TestADamagedCacheIsMended(t *testing.T) {
 		if err := os.WriteFile(files[0], []byte("{"), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		a.Layout = filepath.Join(t.TempDir(), "image") // the former image would lend its layer
 		receipt := pack(t, o, a)
 		if receipt.Yields["digest"] != want || !strings.Contains(receipt.Said, "installed") {
 			t.Errorf("with damaged %s: %s, %v; want them installed again with digest %s", pattern, receipt.Said, receipt.Yields, want)

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/plan"
@@ -25,11 +24,11 @@ func (b *Bundler) Push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 }
 
 func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
-	img, err := b.openImage(ctx, a.Layout)
+	p, sent, err := b.openParcel(ctx, a.Layout)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	digest := img.root.Digest.String()
+	digest := p.root.Digest.String()
 	if want := a.Digest.String(); want != "" && want != digest {
 		return plan.Receipt{}, fault.Newf(fault.Conflict, "push %s: the layout holds %s, wanted %s", a.Repository, digest, want).
 			Hintf("package again: the layout was replaced in between")
@@ -38,60 +37,21 @@ func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	pusher, err := remote.NewPusher(b.remote(ctx)...)
-	if err != nil {
-		return plan.Receipt{}, err
-	}
-	ref := repository.Digest(digest)
-	if err := b.send(ctx, pusher, ref, img); err != nil {
-		return plan.Receipt{}, registryFault("push "+a.Repository, err)
+	s := &shipment{b: b, a: a, parcel: p, sent: sent, to: repository}
+	if err := s.deliver(ctx); err != nil {
+		return plan.Receipt{}, s.fault(err)
 	}
 	for _, tag := range a.Tags {
-		if err := pusher.Push(ctx, repository.Tag(tag), img); err != nil {
+		if err := s.tag(ctx, tag); err != nil {
 			return plan.Receipt{}, registryFault("tag "+a.Repository+":"+tag, err)
 		}
 	}
-	return plan.Receipt{
-		Yields:  map[string]string{"image": a.Repository + "@" + digest},
-		Section: pushed(a, img),
-		Said:    img.sent.String(),
-	}, nil
-}
-
-// send uploads the layers, several at a time, and then the manifest. If the
-// manifest is there, so is everything it names.
-func (b *Bundler) send(ctx context.Context, pusher *remote.Pusher, ref name.Digest, img *image) error {
-	there, err := b.has(ctx, ref)
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden {
-		err = nil // some registries forbid to ask for what is not there: the upload tells
+	s.mark(ctx)
+	receipt := plan.Receipt{Yields: map[string]string{"image": a.Repository + "@" + digest}, Said: s.said()}
+	if !a.Copy {
+		receipt.Section = pushed(a, p)
 	}
-	if err != nil {
-		return err
-	}
-	if there {
-		img.sent.skip()
-		return nil
-	}
-	workers, group := errgroup.WithContext(ctx)
-	workers.SetLimit(uploads)
-	layers, err := img.Layers()
-	if err != nil {
-		return err
-	}
-	for i, layer := range layers {
-		workers.Go(func() error {
-			if err := pusher.Upload(group, ref.Context(), layer); err != nil {
-				return err
-			}
-			img.sent.settle(i)
-			return nil
-		})
-	}
-	if err := workers.Wait(); err != nil {
-		return err
-	}
-	return pusher.Push(ctx, ref, img)
+	return receipt, nil
 }
 
 // uploads is how many layers are sent at a time.
@@ -129,9 +89,9 @@ func (b *Bundler) repository(text string) (name.Repository, error) {
 }
 
 // pushed completes what the plan knows of the image by what the layout says.
-func pushed(a plan.Push, img *image) record.Image {
-	section := a.Image
-	section.Repository, section.Digest = a.Repository, img.root.Digest.String()
+func pushed(a plan.Push, p *parcel) record.Image {
+	section, img := a.Image, p.images[0]
+	section.Repository, section.Digest = a.Repository, p.root.Digest.String()
 	if len(a.Tags) > 0 {
 		section.Tag = a.Tags[0]
 	}
@@ -144,7 +104,7 @@ func pushed(a plan.Push, img *image) record.Image {
 	fill(&section.Python, img.config.Config.Labels[labelPython])
 	fill(&section.Base, img.pinnedBase())
 	if section.Size == 0 {
-		section.Size = img.size()
+		section.Size = p.size()
 	}
 	return section
 }

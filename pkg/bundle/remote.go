@@ -16,10 +16,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/wire"
 )
 
-// retries is how often a request is sent at most.
-const retries = 4
+// A request is sent so often at most, and a blob is begun so often.
+const (
+	retries      = 4
+	blobAttempts = 3
+)
+
+// patience is the longest wait that a registry may ask for.
+const patience = 2 * time.Minute
 
 // remote are the options of every conversation with a registry.
 func (b *Bundler) remote(ctx context.Context) []remote.Option {
@@ -28,7 +35,8 @@ func (b *Bundler) remote(ctx context.Context) []remote.Option {
 		remote.WithTransport(b.transport),
 		remote.WithAuthFromKeychain(keychain{b.o.Credentials}),
 		remote.WithUserAgent("towline"),
-		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: retries}),
+		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: blobAttempts}),
+		remote.WithRetryStatusCodes(), // the transport sends requests again; the library begins blobs again
 	}
 }
 
@@ -50,7 +58,10 @@ func (b *Bundler) newTransport() http.RoundTripper {
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	return plainTransport{inner: inner, plain: b.plain}
+	patient := wire.Transport(wire.Options{
+		Base: inner, Attempts: retries, MinWait: b.o.Backoff, MaxWait: 30 * b.o.Backoff, RetryAfter: patience,
+	})
+	return plainTransport{inner: patient, plain: b.plain}
 }
 
 // mapped says whether a registry's host, with or without port, has an address of its own in Dial.
@@ -149,7 +160,7 @@ func registryFault(op string, err error) error {
 	case errors.As(err, &answer):
 		return answerFault(op, err, answer)
 	}
-	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached")
+	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached, and try again; what has arrived is not sent twice")
 }
 
 func answerFault(op string, err error, answer *transport.Error) error {
@@ -159,10 +170,15 @@ func answerFault(op string, err error, answer *transport.Error) error {
 			Hintf("the tag belongs to another image and cannot be moved: choose another version")
 	case has(answer, transport.NameUnknownErrorCode):
 		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("create the repository in the registry first")
+	case has(answer, transport.DigestInvalidErrorCode):
+		return fault.Newf(fault.Conflict, "%s: %w", op, err).
+			Hintf("a file was changed after it was packaged: run towline package again")
 	case answer.StatusCode == http.StatusUnauthorized, answer.StatusCode == http.StatusForbidden,
 		has(answer, transport.UnauthorizedErrorCode), has(answer, transport.DeniedErrorCode):
 		return fault.Newf(fault.Denied, "%s: %w", op, err).
 			Hintf("log in to the registry, and check that the account may read and write the repository")
+	case has(answer, transport.ManifestBlobUnknownErrorCode), has(answer, transport.BlobUnknownErrorCode):
+		return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("the registry has lost what it was sent: try again")
 	case answer.StatusCode == http.StatusNotFound:
 		return fault.Newf(fault.Missing, "%s: %w", op, err).Hintf("check the image's name; create its repository first if there is none")
 	case answer.StatusCode == http.StatusTooManyRequests:

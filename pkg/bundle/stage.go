@@ -120,6 +120,9 @@ const maxDependencyLayers = 6
 // ownLayer is how many bytes a distribution must have to get a layer of its own.
 const ownLayer = 8 << 20
 
+// dependencyKind begins what is said of a dependency layer.
+const dependencyKind = "dependencies"
+
 // group is what goes into one layer.
 type group struct {
 	about string
@@ -151,10 +154,10 @@ func (s *stage) groups() []group {
 			item{path: libFolder + "/" + file.path, mode: file.mode, size: file.size, open: file.open})
 	}
 	for i, dist := range large {
-		groups[i].about = "dependencies: " + dist
+		groups[i].about = dependencyKind + ": " + dist
 		delete(sizes, dist)
 	}
-	groups[shared].about = "dependencies: " + names(sizes)
+	groups[shared].about = dependencyKind + ": " + names(sizes)
 	if len(groups[shared].items) == 0 {
 		groups = groups[:shared]
 	}

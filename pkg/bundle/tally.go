@@ -25,14 +25,10 @@ func (l countedLayer) Size() (int64, error)                { return l.d.Size, ni
 func (l countedLayer) MediaType() (types.MediaType, error) { return l.d.MediaType, nil }
 func (l countedLayer) DiffID() (v1.Hash, error)            { return l.diff, nil }
 
-// Compressed may be called again when an upload is retried: it then counts from zero.
+// Compressed may be called again when an upload is retried: it then counts
+// from zero. Nothing is opened before the first byte is wanted.
 func (l countedLayer) Compressed() (io.ReadCloser, error) {
-	content, err := l.open()
-	if err != nil {
-		return nil, err
-	}
-	l.sent.begin(l.i)
-	return &counted{ReadCloser: content, layer: l}, nil
+	return &counted{ReadCloser: &lazy{open: l.open}, layer: l}, nil
 }
 
 // Uncompressed is for readers other than a push, and not counted.
@@ -58,13 +54,52 @@ func (u *unpacked) Close() error { return errors.Join(u.Reader.Close(), u.packed
 
 type counted struct {
 	io.ReadCloser
-	layer countedLayer
+	layer  countedLayer
+	begun  bool
+	closed bool
+}
+
+// Close may be called again: a transport that sends a request again does so.
+func (c *counted) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	return c.ReadCloser.Close()
 }
 
 func (c *counted) Read(p []byte) (int, error) {
+	if !c.begun {
+		c.begun = true
+		c.layer.sent.begin(c.layer.i)
+	}
 	n, err := c.ReadCloser.Read(p)
 	c.layer.sent.add(c.layer.i, int64(n))
 	return n, err
+}
+
+// lazy opens what it reads when it is first read.
+type lazy struct {
+	open    func() (io.ReadCloser, error)
+	content io.ReadCloser
+}
+
+func (l *lazy) Read(p []byte) (int, error) {
+	if l.content == nil {
+		content, err := l.open()
+		if err != nil {
+			return 0, err
+		}
+		l.content = content
+	}
+	return l.content.Read(p)
+}
+
+func (l *lazy) Close() error {
+	if l.content == nil {
+		return nil
+	}
+	return l.content.Close()
 }
 
 // tally counts the bytes of a push, layer by layer.

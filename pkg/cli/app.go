@@ -29,6 +29,8 @@ type app struct {
 	model   string
 	target  string
 	env     string
+	base    string
+	signKey string
 	output  string
 	verbose bool
 }
@@ -68,8 +70,9 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(usageError)
 	a.addGlobals(root)
 	root.AddCommand(
-		newInit(a), newRun(a), newVersion(a), newPackage(a), newPush(a), newTrain(a),
-		newGate(a), newTag(a), newChangelog(a), newDeploy(a), newInvoke(a), newStatus(a), newLocal(a),
+		newInit(a), a.signs(newRun(a)), newVersion(a), newPackage(a), a.signs(newPush(a)), newTrain(a),
+		newGate(a), newTag(a), newChangelog(a), newDeploy(a), newInvoke(a), newStatus(a), newVerify(a),
+		newImage(a), newLocal(a),
 	)
 	wrapArgs(root)
 	return root
@@ -81,6 +84,7 @@ func (a *app) addGlobals(root *cobra.Command) {
 	flags.StringVar(&a.model, "model", "", "name of one model, if the repository has several (TOWLINE_MODEL)")
 	flags.StringVar(&a.target, "target", "", "local or aws; local on a laptop, no default in a GitLab job (TOWLINE_TARGET)")
 	flags.StringVar(&a.env, "env", "", "environment of the manifest, for the target aws (TOWLINE_ENV)")
+	flags.StringVar(&a.base, "base", "", "base image of the target local, instead of none: a reference or oci:FOLDER (TOWLINE_LOCAL_BASE)")
 	flags.StringVar(&a.output, "output", "text", "text or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell more of what is done")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"gitlab.com/towline/towline/pkg/bundle"
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gate"
 	"gitlab.com/towline/towline/pkg/plan"
@@ -46,6 +47,10 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.world.bundler.Package(ctx, a)
 	case plan.Push:
 		return c.world.bundler.Push(ctx, a)
+	case plan.Export:
+		return c.world.bundler.Export(ctx, a)
+	case plan.Attest:
+		return c.world.bundler.Attest(ctx, a, c.world.signer)
 	case plan.Upload:
 		return c.world.cloud.Upload(ctx, a)
 	case plan.Train:
@@ -134,15 +139,18 @@ func (c *courier) save() error {
 }
 
 // printPlan is what a dry run shows.
-func (a *app) printPlan(p plan.Plan, rec record.Record, d destination) error {
+func (a *app) printPlan(p plan.Plan, rec record.Record, d destination, layers []bundle.Layer) error {
 	if a.output == "json" {
-		return a.printJSON(planDocument{Target: d.name, Model: rec.Model, Record: rec, Actions: describe(p)})
+		return a.printJSON(planDocument{Target: d.name, Model: rec.Model, Record: rec, Actions: describe(p), Layers: layers})
 	}
 	fmt.Fprintf(a.stdout, "plan: %s %s → %s\n", rec.Model, rec.Name(), d.name)
 	for i, action := range p {
 		fmt.Fprintf(a.stdout, "\n%2d. %s\n", i+1, action.ID())
 		for _, fact := range action.Facts() {
 			fmt.Fprintf(a.stdout, "    %-16s %s\n", fact.Name, fact.Value)
+		}
+		if _, ok := action.(plan.Package); ok {
+			a.printPreview(layers)
 		}
 	}
 	return nil
@@ -154,6 +162,7 @@ type planDocument struct {
 	Model   string          `json:"model"`
 	Record  record.Record   `json:"record"`
 	Actions []planDocAction `json:"actions"`
+	Layers  []bundle.Layer  `json:"layers,omitempty"` // that would be built
 }
 
 type planDocAction struct {

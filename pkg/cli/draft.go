@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,14 +50,17 @@ func (a *app) draftAs(
 	r := plan.Release{
 		Target: d.planTarget(base, platform), Model: model, Root: repo.root,
 		Layout: repo.workspace.Image(repo.manifest, model.Name), Folders: map[string]string{},
+		Reports: repo.workspace.Reports(repo.manifest, model.Name), SignKey: a.signKey,
 	}
 	r.Record = record.Record{Schema: record.Schema, Project: repo.manifest.Project, Model: model.Name}
 	if r.Record.Data, err = readData(repo, d, model, &r); err != nil {
 		return plan.Release{}, err
 	}
-	if r.Record.Identity, err = readIdentity(repo, r); err != nil {
+	if r.Inputs, err = readInputs(repo, r); err != nil {
 		return plan.Release{}, err
 	}
+	r.Record.Identity = release.Identity(r.Inputs)
+	r.Inputs.Locks = locks(r.Inputs.Code, model)
 	v, err := version(r)
 	if err != nil {
 		return plan.Release{}, err
@@ -100,15 +104,25 @@ func readData(repo repository, d destination, model manifest.Model, r *plan.Rele
 	return channels, nil
 }
 
-// readIdentity hashes all that could change the model.
-func readIdentity(repo repository, r plan.Release) (string, error) {
-	tree := bundle.Tree{Root: repo.root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude}
+// placeless is a pinned base without the folder that it lies in: the same base
+// elsewhere makes the same model.
+func placeless(base string) string {
+	_, digest, pinned := strings.Cut(base, "@")
+	if strings.HasPrefix(base, "oci:") && pinned {
+		return "oci@" + digest
+	}
+	return base
+}
+
+// readInputs reads all that could change the model.
+func readInputs(repo repository, r plan.Release) (release.Inputs, error) {
+	tree := bundle.Tree{Root: repo.root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude, Cache: repo.cache}
 	files, err := bundle.Files(tree)
 	if err != nil {
-		return "", err
+		return release.Inputs{}, err
 	}
 	inputs := release.Inputs{
-		Base: r.Target.Base, Platform: r.Target.Platform, Python: r.Model.Image.Python, Layout: bundle.LayoutVersion,
+		Base: placeless(r.Target.Base), Platform: r.Target.Platform, Python: r.Model.Image.Python, Layout: bundle.LayoutVersion,
 		Train: r.Model.Train.Command, Hyperparameters: r.Model.Train.Hyperparameters, TrainEnv: r.Model.Train.Environment,
 		Data: map[string]string{},
 	}
@@ -118,7 +132,7 @@ func readIdentity(repo repository, r plan.Release) (string, error) {
 	for _, f := range files {
 		digest, err := f.Digest()
 		if err != nil {
-			return "", err
+			return release.Inputs{}, err
 		}
 		inputs.Code = append(inputs.Code, release.File{Path: f.Path, Exec: f.Mode&0o111 != 0, SHA256: digest})
 	}
@@ -128,5 +142,20 @@ func readIdentity(repo repository, r plan.Release) (string, error) {
 			inputs.Data[c.Name] = c.URI
 		}
 	}
-	return release.Identity(inputs), nil
+	return inputs, nil
+}
+
+// locks are the files that pin the dependencies, as far as they are packed.
+func locks(code []release.File, model manifest.Model) []release.File {
+	if model.Image.Requirements == "" {
+		return nil
+	}
+	asked := path.Join(path.Clean(model.Path), model.Image.Requirements)
+	var found []release.File
+	for _, file := range code {
+		if file.Path == asked || file.Path == path.Join(path.Dir(asked), "uv.lock") {
+			found = append(found, file)
+		}
+	}
+	return found
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"gitlab.com/towline/towline/pkg/bundle"
 	"gitlab.com/towline/towline/pkg/localcloud"
 	"gitlab.com/towline/towline/pkg/record"
 	"gitlab.com/towline/towline/pkg/report"
@@ -15,6 +16,8 @@ type result struct {
 	record.Record
 	Prediction string `json:"prediction,omitempty"`
 	Report     string `json:"report,omitempty"`
+
+	Layers []bundle.Layer `json:"layers,omitempty"` // of the image, if they were asked for
 }
 
 // tellEnd writes the reports and prints what came out, also of a release that
@@ -28,12 +31,17 @@ func (a *app) tellEnd(o opened, c *courier, s stage, failed error) error {
 		}
 		page = path
 	}
+	layers, err := o.layers(c.rec, s, failed)
+	if err != nil {
+		return err
+	}
 	if a.output == "json" {
-		if err := a.printJSON(result{Record: c.rec, Prediction: c.prediction, Report: page}); err != nil && failed == nil {
+		if err := a.printJSON(result{Record: c.rec, Prediction: c.prediction, Report: page, Layers: layers}); err != nil && failed == nil {
 			failed = err
 		}
 		return failed
 	}
+	a.printLayers(layers)
 	if !s.whole || failed != nil && c.rec.Verdict == nil {
 		return failed
 	}
@@ -91,7 +99,7 @@ func (a *app) joinLocal(ctx context.Context, ws *workspace.Workspace, t *teller)
 
 // pin gives the function that finds the digest of a base image.
 func (w *world) pin(d destination) pinner {
-	if d.local {
+	if d.local && d.localBase == "" {
 		return nil
 	}
 	return w.bundler.ResolveBase

@@ -16,6 +16,7 @@ import (
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud"
+	"gitlab.com/towline/towline/pkg/localcloud/runtime"
 	"gitlab.com/towline/towline/pkg/workspace"
 )
 
@@ -26,7 +27,7 @@ func newLocal(a *app) *cobra.Command {
 		Long: "The local cloud speaks the protocols of S3, SageMaker, STS, CloudWatch Logs and\n" +
 			"an image registry on one loopback port. Its state lies under .towline/local/ and\n" +
 			"survives a restart.",
-		Example: "  towline local up\n  towline local up --detach\n  towline local down",
+		Example: "  towline local up\n  towline local up --detach\n  towline local up --runtime runc\n  towline local down",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -35,9 +36,10 @@ func newLocal(a *app) *cobra.Command {
 }
 
 type localUpOptions struct {
-	port   int
-	detach bool
-	dry    dryRun
+	port    int
+	detach  bool
+	runtime string
+	dry     dryRun
 }
 
 func newLocalUp(a *app) *cobra.Command {
@@ -51,6 +53,12 @@ func newLocalUp(a *app) *cobra.Command {
 			if o.port < 0 || o.port > 65535 {
 				return fault.Newf(fault.Usage, "--port %d: wanted a number from 0 to 65535", o.port)
 			}
+			if o.runtime != "" {
+				if err := runtime.IsKind(o.runtime); err != nil {
+					return err
+				}
+				a.environ = append(a.environ, localRuntime+"="+o.runtime) // for a detached one too
+			}
 			if o.dry.on {
 				return a.planLocal("start a local cloud on port %s of 127.0.0.1, with its state in %s", portText(o.port))
 			}
@@ -61,6 +69,7 @@ func newLocalUp(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port on 127.0.0.1; 0 takes a free one")
+	cmd.Flags().StringVar(&o.runtime, "runtime", "", "what runs images: process (the default), runc, podman or docker ("+localRuntime+")")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "leave it running in the background")
 	o.dry.register(cmd)
 	return cmd

@@ -18,6 +18,7 @@ type repository struct {
 	root      string
 	manifest  manifest.Manifest
 	workspace *workspace.Workspace
+	cache     string // "" if there is no place for one
 }
 
 // repository reads the manifest and checks the files it names.
@@ -37,7 +38,11 @@ func (a *app) repository() (repository, error) {
 	if err != nil {
 		return repository{}, err
 	}
-	return repository{root: root, manifest: m, workspace: ws}, nil
+	cache, err := a.cache()
+	if err != nil {
+		cache = "" // those who cannot do without it say so
+	}
+	return repository{root: root, manifest: m, workspace: ws, cache: cache}, nil
 }
 
 // models are those that the command is about: the one named, or all.
@@ -96,12 +101,20 @@ func (a *app) open(ctx context.Context, t *teller) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
+	if err := a.containable(d, repo.workspace); err != nil {
+		return opened{}, err
+	}
 	unlock, err := repo.workspace.Lock(ctx, lockWait)
 	if err != nil {
 		return opened{}, err
 	}
 	w, err := a.connect(ctx, d, repo.workspace, t)
 	if err != nil {
+		unlock()
+		return opened{}, err
+	}
+	if w.signer, err = a.signer(ctx, w.cloud); err != nil {
+		w.close()
 		unlock()
 		return opened{}, err
 	}

@@ -41,6 +41,17 @@ type stage struct {
 	name  string
 	plan  func(plan.Release) (plan.Plan, error)
 	whole bool // ends with the summary
+
+	ready   func(context.Context, opened, plan.Release) (plan.Release, error) // reads what only this stage needs; may be nil
+	explain bool                                                              // ends with the image's layers
+}
+
+// settle reads what only this stage needs.
+func (s stage) settle(ctx context.Context, o opened, r plan.Release) (plan.Release, error) {
+	if s.ready == nil {
+		return r, nil
+	}
+	return s.ready(ctx, o, r)
 }
 
 // runStages carries the stage out for each model the command is about.
@@ -73,6 +84,9 @@ func (a *app) runStage(ctx context.Context, o opened, model manifest.Model, s st
 		return err
 	}
 	if r, err = o.recall(ctx, r); err != nil {
+		return err
+	}
+	if r, err = s.settle(ctx, o, r); err != nil {
 		return err
 	}
 	o.tell.head("%s %s → %s", r.Record.Model, r.Record.Name(), o.name)
@@ -121,11 +135,18 @@ func (a *app) planStages(ctx context.Context, s stage, t *teller) error {
 		if r, err = o.recall(ctx, r); err != nil {
 			return err
 		}
+		if r, err = s.settle(ctx, o, r); err != nil {
+			return err
+		}
 		p, err := s.plan(r)
 		if err != nil {
 			return err
 		}
-		if err := a.printPlan(p, r.Record, d); err != nil {
+		layers, err := a.preview(ctx, o, p)
+		if err != nil {
+			return err
+		}
+		if err := a.printPlan(p, r.Record, d, layers); err != nil {
 			return err
 		}
 	}

@@ -9,23 +9,6 @@ import (
 	"gitlab.com/towline/towline/pkg/plan"
 )
 
-func newPackage(a *app) *cobra.Command {
-	return newStage(a, "package", "Build the model's image, as an OCI layout on disk",
-		"  towline package\n  towline package --output json",
-		func(r plan.Release) (plan.Plan, error) { return plan.Packaging(r), nil })
-}
-
-func newPush(a *app) *cobra.Command {
-	return newStage(a, "push", "Publish the packaged image to the image registry",
-		"  towline push\n  towline push --target aws --env prod --dry-run",
-		func(r plan.Release) (plan.Plan, error) {
-			if err := packaged(r); err != nil {
-				return nil, err
-			}
-			return plan.Known(r, plan.Publishing(r)), nil
-		})
-}
-
 func newTrain(a *app) *cobra.Command {
 	return newStage(a, "train", "Train this release, and read what it scored",
 		"  towline train\n  towline train --dry-run --target aws --env prod",

@@ -65,7 +65,7 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	}
 	if o.dry.on {
 		for i, p := range plans {
-			if err := a.printPlan(p, groups[i].records[0], d); err != nil {
+			if err := a.printPlan(p, groups[i].records[0], d, nil); err != nil {
 				return err
 			}
 		}

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"maps"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
+	"gitlab.com/towline/towline/pkg/bundle"
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud"
 	"gitlab.com/towline/towline/pkg/manifest"
@@ -18,8 +20,9 @@ const localName = "local"
 // destination is where a command works: an environment of the manifest, or
 // the built-in one.
 type destination struct {
-	name  string
-	local bool
+	name      string
+	local     bool
+	localBase string // base image of the built-in one; "" for none
 	manifest.Environment
 }
 
@@ -44,13 +47,37 @@ func (a *app) localDestination() (destination, error) {
 		return destination{}, fault.Newf(fault.Usage, "--env %s: the target local has one environment, named local", a.env).
 			Hintf("pass --target aws to use an environment of %s", manifest.File)
 	}
-	return destination{name: localName, local: true, Environment: manifest.Environment{
+	base, err := a.localBase()
+	if err != nil {
+		return destination{}, err
+	}
+	return destination{name: localName, local: true, localBase: base, Environment: manifest.Environment{
 		Region: localcloud.Region, ExecutionRole: localcloud.Role,
 		Bucket: localcloud.Bucket, Registry: localcloud.Registry,
 	}}, nil
 }
 
+// localBase is the base image of the built-in environment. Most need none:
+// programs borrow this machine's Python. In a container there is only what the
+// image holds. A folder counts from that of the repository.
+func (a *app) localBase() (string, error) {
+	base := or(a.base, a.getenv("TOWLINE_LOCAL_BASE"))
+	if base == bundle.Scratch {
+		return "", nil
+	}
+	folder, layout := strings.CutPrefix(base, "oci:")
+	if !layout || filepath.IsAbs(folder) {
+		return base, nil
+	}
+	root, err := a.root()
+	return "oci:" + filepath.Join(root, folder), err
+}
+
 func (a *app) cloudDestination(m manifest.Manifest) (destination, error) {
+	if a.base != "" {
+		return destination{}, fault.Newf(fault.Usage, "--base %s: only the target local takes its base from there", a.base).
+			Hintf("name the base image as image.base in %s", manifest.File)
+	}
 	names := slices.Sorted(maps.Keys(m.Environments))
 	name := a.env
 	if name == "" && len(names) == 1 {
@@ -82,7 +109,7 @@ func (d destination) platform(image manifest.Image) string {
 // base is what the image of a model is built on, before it is pinned.
 func (d destination) base(image manifest.Image) (string, error) {
 	if d.local {
-		return "scratch", nil
+		return or(d.localBase, bundle.Scratch), nil
 	}
 	if image.Base == "" {
 		return "", fault.Newf(fault.Repository, "package for %s: no image.base in %s", d.name, manifest.File).

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"net/url"
+	"sync"
 	"time"
 
 	"gitlab.com/towline/towline/pkg/bundle"
@@ -18,7 +19,8 @@ import (
 type world struct {
 	cloud   *cloud.Cloud
 	bundler *bundle.Bundler
-	started bool // a local cloud lives in this process, and ends with it
+	signer  bundle.Signer // signs evidence; nil for no signature
+	started bool          // a local cloud lives in this process, and ends with it
 	close   func()
 }
 
@@ -62,15 +64,35 @@ func (a *app) startLocal(ctx context.Context, ws *workspace.Workspace, listen st
 	if err != nil {
 		return nil, err
 	}
-	processes, err := runtime.NewProcess(runtime.ProcessOptions{
-		Cache: cache, Environ: a.environ, Sandbox: a.sandbox(), Log: a.log(),
-	})
+	kind := or(a.getenv(localRuntime), runtime.KindProcess)
+	programs, err := runtime.Open(ctx, kind, a.runtimeOptions(cache))
 	if err != nil {
 		return nil, err
 	}
 	return localcloud.Start(context.WithoutCancel(ctx), localcloud.Options{
-		Dir: ws.Local(), Listen: listen, Runtime: processes, Log: a.log(), Now: a.now, Version: a.version,
+		Dir: ws.Local(), Listen: listen, Runtime: programs, RuntimeKind: kind, Log: a.log(), Now: a.now, Version: a.version,
 	})
+}
+
+// localRuntime names the variable that says what the local cloud runs images with.
+const localRuntime = "TOWLINE_LOCAL_RUNTIME"
+
+func (a *app) runtimeOptions(cache string) runtime.ProcessOptions {
+	return runtime.ProcessOptions{Cache: cache, Environ: a.environ, Sandbox: a.sandbox(), Log: a.log()}
+}
+
+// containable refuses to build an image without a base for a local cloud that
+// runs containers: there would be no Python in them.
+func (a *app) containable(d destination, ws *workspace.Workspace) error {
+	kind := a.getenv(localRuntime)
+	if running, ok := localcloud.Find(ws.Local()); ok {
+		kind = running.Runtime
+	}
+	if !d.local || d.localBase != "" || kind == "" || kind == runtime.KindProcess {
+		return nil
+	}
+	return fault.Newf(fault.Usage, "target local: its runtime is %s, and in a container there is only what the image holds: without a base image, no Python", kind).
+		Hintf("pass --base or set TOWLINE_LOCAL_BASE to an image that holds Python, or use the runtime process")
 }
 
 // sandbox is how the local cloud keeps a model's code apart: auto, bwrap or none.
@@ -94,7 +116,7 @@ func (a *app) connectLocal(ctx context.Context, address string, t *teller, stop 
 	if err != nil {
 		return nil, fault.Newf(fault.Bug, "address of the local cloud: %w", err)
 	}
-	b, err := a.newBundler(t, map[string]string{localcloud.Registry: u.Host}, nil)
+	b, err := a.newBundler(t, map[string]string{localcloud.Registry: u.Host})
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +131,12 @@ func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world,
 	if err != nil {
 		return nil, err
 	}
-	b, err := a.newBundler(t, nil, registryLogin(c))
+	o, err := a.bundlerOptions(t, nil, registryLogin(c, a.now))
 	if err != nil {
 		return nil, err
 	}
-	return &world{cloud: c, bundler: b, close: func() {}}, nil
+	o.Create = c.CreateRepository
+	return &world{cloud: c, bundler: bundle.New(o), close: func() {}}, nil
 }
 
 // sessionName is what the assumed role's session is called in AWS's logs.
@@ -124,28 +147,52 @@ func (a *app) sessionName() string {
 	return "towline"
 }
 
-func (a *app) newBundler(t *teller, dial map[string]string, login credentials) (*bundle.Bundler, error) {
-	cache, err := a.cache()
+func (a *app) newBundler(t *teller, dial map[string]string) (*bundle.Bundler, error) {
+	o, err := a.bundlerOptions(t, dial, nil)
 	if err != nil {
 		return nil, err
 	}
-	return bundle.New(bundle.Options{
+	return bundle.New(o), nil
+}
+
+func (a *app) bundlerOptions(t *teller, dial map[string]string, login credentials) (bundle.Options, error) {
+	cache, err := a.cache()
+	return bundle.Options{
 		Cache: cache, Environ: a.environ, Dial: dial, Credentials: login,
-		Log: t.detailLine, Progress: t.progress,
-	}), nil
+		Log: t.detailLine, Progress: t.progress, Version: a.version,
+	}, err
 }
 
 // credentials give a fresh login for a registry.
 type credentials = func(ctx context.Context, host string) (bundle.Login, error)
 
-// registryLogin asks AWS for logins of its own registries; for others it
-// leaves the question open.
-func registryLogin(c *cloud.Cloud) credentials {
+// loginLife is how long a login of ECR is used: half of what it is good for.
+const loginLife = 6 * time.Hour
+
+// registryLogin asks AWS for logins of its own registries, and again when one
+// grows old; for others it leaves the question open.
+func registryLogin(c *cloud.Cloud, now func() time.Time) credentials {
+	type given struct {
+		bundle.Login
+		at time.Time
+	}
+	var mu sync.Mutex
+	logins := map[string]given{}
 	return func(ctx context.Context, host string) (bundle.Login, error) {
 		if !cloud.IsECR(host) {
 			return bundle.Login{}, nil
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		if known, ok := logins[host]; ok && now().Sub(known.at) < loginLife {
+			return known.Login, nil
+		}
 		user, password, err := c.RegistryToken(ctx, host)
-		return bundle.Login{User: user, Password: password}, err
+		if err != nil {
+			return bundle.Login{}, err
+		}
+		login := bundle.Login{User: user, Password: password}
+		logins[host] = given{login, now()}
+		return login, nil
 	}
 }

@@ -30,6 +30,14 @@ var ecrHost = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(
 // IsECR says whether a registry is one that RegistryToken has a token for.
 func IsECR(registryHost string) bool { return ecrHost.MatchString(registryHost) }
 
+// ECRRegion is the region of a registry of ECR, or "" for other registries.
+func ECRRegion(registryHost string) string {
+	if parts := ecrHost.FindStringSubmatch(registryHost); parts != nil {
+		return parts[1]
+	}
+	return ""
+}
+
 // RegistryToken is a user and a password, valid for twelve hours, for a
 // registry of ECR: that of the host's own account and region.
 func (c *Cloud) RegistryToken(ctx context.Context, registryHost string) (user string, password secret.Value, err error) {

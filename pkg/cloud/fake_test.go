@@ -43,6 +43,8 @@ type amazon struct {
 	deploying func(op, config string) []object
 	onCall    func(op string) // before an operation is carried out
 
+	repositories map[string]object // requests about image repositories, by operation
+
 	assume  *refusal // what AssumeRole answers; nil for credentials
 	session string   // name of the last session
 }
@@ -60,7 +62,7 @@ func newAmazon(t *testing.T) *amazon {
 	f := &amazon{
 		t: t, jobs: map[string][]object{}, requests: map[string]object{}, models: map[string]object{}, configs: map[string]object{},
 		endpoints: map[string][]object{}, tags: map[string]map[string]string{}, files: map[string][]byte{},
-		refusals: map[string][]refusal{}, hosts: 1,
+		refusals: map[string][]refusal{}, repositories: map[string]object{}, hosts: 1,
 	}
 	f.training = func(string) []object { return []object{running("Starting"), running("Training"), ranWell} }
 	f.deploying = func(op, config string) []object {
@@ -220,6 +222,9 @@ func (f *amazon) doEndpoint(op, name string, in object) (object, *refusal) {
 		return object{"logStreams": streams}, nil
 	case "GetLogEvents":
 		return f.logPage(in), nil
+	case "CreateRepository", "PutLifecyclePolicy":
+		f.repositories[op] = in
+		return object{}, nil
 	case "GetAuthorizationToken":
 		return object{"authorizationData": []object{{"authorizationToken": "QVdTOndvcmQ="}}}, nil
 	}

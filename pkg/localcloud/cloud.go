@@ -43,14 +43,16 @@ const (
 
 // Options say where a cloud lives and what it runs images with.
 type Options struct {
-	Dir       string // of the state: .towline/local
-	Listen    string // host:port of this machine; 127.0.0.1 and any port if empty
-	Runtime   runtime.Runtime
-	Log       *slog.Logger
-	Now       func() time.Time
-	Version   string
-	StopGrace time.Duration // between SIGTERM and SIGKILL of a training job; 120 s if zero
-	Startup   time.Duration // shortens the time in which a server must answer /ping, if not zero
+	Dir     string // of the state: .towline/local
+	Listen  string // host:port of this machine; 127.0.0.1 and any port if empty
+	Runtime runtime.Runtime
+	// RuntimeKind is what Runtime is called, for those who find the cloud.
+	RuntimeKind string
+	Log         *slog.Logger
+	Now         func() time.Time
+	Version     string
+	StopGrace   time.Duration // between SIGTERM and SIGKILL of a training job; 120 s if zero
+	Startup     time.Duration // shortens the time in which a server must answer /ping, if not zero
 }
 
 // Cloud is a cloud that runs in this process.
@@ -164,7 +166,7 @@ func (c *Cloud) open(ctx context.Context, o Options) error {
 	}
 	c.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	go func() { _ = c.server.Serve(listener) }() // it ends with the server
-	running := Running{URL: c.url, PID: os.Getpid(), Address: listener.Addr().String(), Started: o.Now().UTC(), Version: o.Version}
+	running := Running{URL: c.url, PID: os.Getpid(), Address: listener.Addr().String(), Started: o.Now().UTC(), Version: o.Version, Runtime: o.RuntimeKind}
 	if err := store.Write(filepath.Join(c.dir, stateFile), running); err != nil {
 		return diskFault("write "+stateFile, err)
 	}
@@ -240,6 +242,7 @@ type Running struct {
 	Address string    `json:"address"` // host:port
 	Started time.Time `json:"started"`
 	Version string    `json:"version"`
+	Runtime string    `json:"runtime,omitempty"` // kind of what runs its images
 }
 
 // health is what a cloud answers when it is asked who it is.

@@ -42,8 +42,8 @@ func TestCheckOfTheFilesThatTheManifestNames(t *testing.T) {
 	}
 	want := []string{
 		"towline.yaml:7:14: models[0].shared[0]: libs/features is not a folder",
-		"towline.yaml:19:25: models[0].train.command[1]: models/url-risk/train.py is not a file",
-		"towline.yaml:40:22: models[0].serve.sample.file: no file models/url-risk/sample.json",
+		"towline.yaml:20:25: models[0].train.command[1]: models/url-risk/train.py is not a file",
+		"towline.yaml:41:22: models[0].serve.sample.file: no file models/url-risk/sample.json",
 	}
 	if diff := cmp.Diff(want, fault.DetailsOf(err)); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)

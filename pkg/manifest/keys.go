@@ -108,6 +108,10 @@ func modelKeys() map[string]Key {
 			OneOf:   []string{"3.9", "3.10", "3.11", "3.12", "3.13", "3.14"},
 		},
 		"image.requirements": {Length: 512},
+
+		"image.repository.immutable": {Default: "true"},
+		"image.repository.scan":      {Default: "true"},
+		"image.repository.keep":      {Least: 10, Most: 10000},
 	}
 }
 

@@ -43,7 +43,9 @@ func TestLoadFillsInDefaults(t *testing.T) {
 			Name:    "flowers",
 			Path:    ".",
 			Version: manifest.Version{Initial: "0.1.0", Always: "none"},
-			Image:   manifest.Image{Platforms: []string{"linux/amd64"}, Python: "3.11"},
+			Image: manifest.Image{
+				Platforms: []string{"linux/amd64"}, Python: "3.11", Repository: manifest.ImageRepository{Immutable: true, Scan: true},
+			},
 			Train: manifest.Train{
 				Command: []string{"python", "train.py"}, Instance: "ml.m5.large", Count: 1, VolumeGB: 30,
 				MaxRuntime: manifest.Duration(24 * time.Hour),
@@ -69,7 +71,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		},
 		Image: manifest.Image{
 			Base: "public.ecr.aws/docker/library/python:3.12-slim", Platforms: []string{"linux/amd64", "linux/arm64/v8"},
-			Python: "3.12", Requirements: "requirements.txt",
+			Python: "3.12", Requirements: "requirements.txt", Repository: manifest.ImageRepository{Scan: true, Keep: 200},
 		},
 		Train: manifest.Train{
 			Command:         []string{"python", "train.py", "--data", ""},

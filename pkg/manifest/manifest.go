@@ -49,7 +49,17 @@ type Image struct {
 	Base         string   `yaml:"base,omitempty" json:"base,omitempty"`                 // image reference; the environment `local` uses scratch instead
 	Platforms    []string `yaml:"platforms,omitempty" json:"platforms,omitempty"`       // os/arch[/variant]
 	Python       string   `yaml:"python,omitempty" json:"python,omitempty"`             // minor version
-	Requirements string   `yaml:"requirements,omitempty" json:"requirements,omitempty"` // requirements file, relative to the model's folder; none: no dependencies
+	Requirements string   `yaml:"requirements,omitempty" json:"requirements,omitempty"` // requirements file, pyproject.toml or uv.lock, relative to the model's folder; none: no dependencies
+
+	Repository ImageRepository `yaml:"repository,omitempty" json:"repository,omitzero"` // how its repository is created where there is none
+}
+
+// ImageRepository is how the model's image repository is created in ECR, if
+// the first push finds none.
+type ImageRepository struct {
+	Immutable bool `yaml:"immutable,omitempty" json:"immutable,omitempty"` // tags cannot be moved
+	Scan      bool `yaml:"scan,omitempty" json:"scan,omitempty"`           // images are scanned when they arrive
+	Keep      int  `yaml:"keep,omitempty" json:"keep,omitempty"`           // so many images are kept, the newest, whatever uses the others; none: all
 }
 
 // Train is how the model is trained.

@@ -29,6 +29,16 @@ type Package struct {
 	Labels       map[string]string `json:"labels,omitempty"`
 	Created      time.Time         `json:"created,omitzero"` // of the commit, so that a rebuild gives the same digest
 	Layout       string            `json:"layout,omitempty"` // where the OCI layout is written, absolute
+
+	Format   string    `json:"format,omitempty"`   // docker, oci or index; "" is docker
+	Variants []Variant `json:"variants,omitempty"` // the further platforms of an index
+	Reuse    []string  `json:"reuse,omitempty"`    // images of earlier builds, whose layers need not be built again
+}
+
+// Variant is a further platform of an image, and what it is built on there.
+type Variant struct {
+	Base     string `json:"base,omitempty"`
+	Platform string `json:"platform,omitempty"`
 }
 
 // ID is "package".
@@ -37,7 +47,8 @@ func (Package) ID() string { return "package" }
 // Facts name the parts of the image.
 func (a Package) Facts() []Fact {
 	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
-		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "))
+		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "),
+		"format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
 }
 
 // Fill changes nothing: a package rests on files alone.
@@ -51,6 +62,39 @@ type Push struct {
 	Digest     Value        `json:"digest,omitzero"`
 	Tags       []string     `json:"tags,omitempty"`
 	Image      record.Image `json:"image,omitempty"` // what is known of the image so far; empty fields come from the layout
+
+	// Marker is a tag that later builds look at for layers they can reuse. It is
+	// set last, it moves, and a registry may refuse it.
+	Marker string         `json:"marker,omitempty"`
+	Create *NewRepository `json:"create,omitempty"` // how to create the repository if there is none; nil: it is not
+	Copy   bool           `json:"copy,omitempty"`   // a further copy, of which the record learns nothing
+}
+
+// NewRepository says how an image repository is created.
+type NewRepository struct {
+	Immutable bool              `json:"immutable,omitempty"` // tags cannot be moved, but for the marker
+	Scan      bool              `json:"scan,omitempty"`      // images are scanned when they arrive
+	Keep      int               `json:"keep,omitempty"`      // so many images are kept, the newest; 0 for all
+	KMSKey    string            `json:"kms_key,omitempty"`
+	Tags      map[string]string `json:"tags,omitempty"`
+}
+
+// String says what becomes of a repository that is not there.
+func (r *NewRepository) String() string {
+	if r == nil {
+		return ""
+	}
+	text := "created if there is none"
+	if r.Immutable {
+		text += ", tags stay"
+	}
+	if r.Scan {
+		text += ", scanned"
+	}
+	if r.Keep > 0 {
+		text += ", newest " + strconv.Itoa(r.Keep) + " kept"
+	}
+	return text
 }
 
 // ID is "push".
@@ -58,10 +102,8 @@ func (Push) ID() string { return "push" }
 
 // Facts name the destination.
 func (a Push) Facts() []Fact {
-	return []Fact{
-		{"image", Join(Text(a.Repository+"@"), a.Digest)},
-		{"tags", Text(strings.Join(a.Tags, ", "))},
-	}
+	list := []Fact{{"image", Join(Text(a.Repository+"@"), a.Digest)}}
+	return append(list, facts("tags", strings.Join(a.Tags, ", "), "repository", a.Create.String())...)
 }
 
 // Fill sets the digest.

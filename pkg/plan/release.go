@@ -26,6 +26,13 @@ type Release struct {
 	Folders map[string]string // local folder of each channel that is not in S3 yet, absolute
 	Created time.Time         // of the commit
 	World   World
+
+	Format   string    // of the image: docker, oci or index; "" is docker, and keeps what is packaged
+	Variants []Variant // further platforms of an index
+
+	Inputs  release.Inputs // what the identity is made of
+	Reports string         // folder of the reports, absolute
+	SignKey string         // what evidence is signed with, in the user's words; "" for no signature
 }
 
 // Target is the place a release goes to.

@@ -22,7 +22,7 @@ func Whole(r Release) Plan {
 
 // Packaging builds the image, unless this identity is packaged already.
 func Packaging(r Release) Plan {
-	if image := r.Record.Image; image != nil && (r.World.Image || r.World.Layout) {
+	if image := r.Record.Image; image != nil && r.Format == "" && (r.World.Image || r.World.Layout) {
 		where := "in " + image.Repository
 		if !r.World.Image {
 			where = "in " + r.Layout
@@ -37,24 +37,26 @@ func Packaging(r Release) Plan {
 		Requirements: r.Model.Image.Requirements,
 		Train:        r.Model.Train.Command, Serve: r.serveCommand(),
 		Labels: r.labels(), Created: r.Created, Layout: r.Layout,
+		Format: r.Format, Variants: r.Variants, Reuse: r.reuse(),
 	}}
 }
 
-// Publishing pushes the packaged image, unless the registry has it.
+// Publishing pushes the packaged image, unless the registry has it, and then
+// the evidence that belongs to it.
 func Publishing(r Release) Plan {
 	image := r.Record.Image
 	if image != nil && r.World.Image {
 		return Plan{keep("push", "the registry has %s", image.Digest).
-			yields("image", r.repository()+"@"+image.Digest)}
+			yields("image", r.repository()+"@"+image.Digest), r.attesting()}
 	}
 	push := Push{
 		Layout: r.Layout, Repository: r.repository(), Digest: After("package", "digest"),
-		Tags: []string{release.OCITag(r.Record.Name())},
+		Tags: []string{release.OCITag(r.Record.Name())}, Marker: Marker, Create: r.newRepository(),
 	}
 	if image != nil {
 		push.Image = *image
 	}
-	return Plan{push}
+	return Plan{push, r.attesting()}
 }
 
 // Training uploads the data and trains, unless this identity is trained
@@ -190,18 +192,55 @@ func (r Release) serveCommand() []string {
 	return r.Model.Serve.Command
 }
 
-// labels name only what does not change with every commit, so that one
-// identity gives one digest.
+// labels say what the image is and where it came from. They are in its
+// configuration alone: no layer and no identity changes with them. The version
+// is the one that the release is a candidate for, which a second pipeline of
+// the same commit gives too.
 func (r Release) labels() map[string]string {
 	labels := map[string]string{
 		"org.towline.project":  r.Record.Project,
 		"org.towline.model":    r.Record.Model,
 		"org.towline.identity": r.Record.Identity,
 	}
-	if r.Record.Source.Repository != "" {
-		labels["org.opencontainers.image.source"] = r.Record.Source.Repository
+	source := r.Record.Source
+	if source.Repository != "" {
+		labels["org.opencontainers.image.source"] = source.Repository
+	}
+	if source.Commit != "" && source.Dirty {
+		labels["org.opencontainers.image.revision"] = source.Commit + "-dirty"
+	} else if source.Commit != "" {
+		labels["org.opencontainers.image.revision"] = source.Commit
+	}
+	if r.Record.Version.Version != "" {
+		labels["org.opencontainers.image.version"] = r.Record.Version.Version
 	}
 	return labels
+}
+
+// Marker is the tag of the image whose layers the next build looks at.
+const Marker = "towline-cache"
+
+// reuse names the images whose layers need not be built again: the last one
+// that was pushed, and the champion, in registries where the marker cannot move.
+func (r Release) reuse() []string {
+	images := []string{r.repository() + ":" + Marker}
+	champion := r.World.Champion
+	if champion != nil && champion.Image != nil && champion.Image.Repository == r.repository() {
+		images = append(images, r.repository()+"@"+champion.Image.Digest)
+	}
+	return images
+}
+
+// newRepository is nil for the local cloud, whose registry needs no creating.
+func (r Release) newRepository() *NewRepository {
+	if r.Target.Name == "local" {
+		return nil
+	}
+	settings := r.Model.Image.Repository
+	return &NewRepository{
+		Immutable: settings.Immutable, Scan: settings.Scan, Keep: settings.Keep, KMSKey: r.Target.KMSKey,
+		Tags: r.Target.Tags,
+	}
 }
 
 func passed(rec record.Record) bool { return rec.Verdict != nil && rec.Verdict.Passed }

@@ -83,13 +83,13 @@ func TestWhole(t *testing.T) {
 		release plan.Release
 		want    string
 	}{
-		{"the first time", fresh(), "package push upload:train train evaluate record:trained gate model deploy record:deployed predict"},
-		{"trained before", trained(), "=package =push =train =evaluate gate model deploy record:deployed predict"},
-		{"the champion itself", champion, "=package =push =train =evaluate =gate model deploy record:deployed predict"},
-		{"a model that is not served", noServer, "package push upload:train train evaluate record:trained gate"},
-		{"trained but never measured", unmeasured, "=package =push =train evaluate record:trained gate model deploy record:deployed predict"},
-		{"a model that nobody judges", noGate, "package push upload:train train record:trained model deploy record:deployed predict"},
-		{"packaged but not pushed", onDisk, "=package push upload:train train evaluate record:trained gate model deploy record:deployed predict"},
+		{"the first time", fresh(), "package push attest upload:train train evaluate record:trained gate model deploy record:deployed predict"},
+		{"trained before", trained(), "=package =push attest =train =evaluate gate model deploy record:deployed predict"},
+		{"the champion itself", champion, "=package =push attest =train =evaluate =gate model deploy record:deployed predict"},
+		{"a model that is not served", noServer, "package push attest upload:train train evaluate record:trained gate"},
+		{"trained but never measured", unmeasured, "=package =push attest =train evaluate record:trained gate model deploy record:deployed predict"},
+		{"a model that nobody judges", noGate, "package push attest upload:train train record:trained model deploy record:deployed predict"},
+		{"packaged but not pushed", onDisk, "=package push attest upload:train train evaluate record:trained gate model deploy record:deployed predict"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(strings.Fields(tt.want), ids(plan.Whole(tt.release))); diff != "" {

@@ -12,27 +12,27 @@ import (
 
 // File is one file that a model is made from.
 type File struct {
-	Path   string // slash-separated, relative to the repository's root
-	Exec   bool
-	SHA256 string // of the contents, hexadecimal
+	Path   string `json:"path"` // slash-separated, relative to the repository's root
+	Exec   bool   `json:"exec,omitempty"`
+	SHA256 string `json:"sha256"` // of the contents, hexadecimal
 }
 
 // Inputs are all that could change a model. No commit, no time and no digest
 // of an image manifest is among them: what only describes the model cannot
 // make another one of it.
 type Inputs struct {
-	Code            []File   // the tree of its code paths
-	Locks           []File   // what its dependencies are pinned by
-	Base            string   // image reference with its digest, or scratch
-	Platform        string   // os/arch[/variant]
-	Python          string   // minor version
-	Layout          string   // version of the image's layout
-	Train           []string // command
-	Serve           []string // command
-	Hyperparameters map[string]string
-	TrainEnv        map[string]string
-	Data            map[string]string // channel → digest, or URI of data that is only referred to
-	Seed            string
+	Code            []File            `json:"code,omitempty"`     // the tree of its code paths
+	Locks           []File            `json:"locks,omitempty"`    // what its dependencies are pinned by
+	Base            string            `json:"base,omitempty"`     // image reference with its digest, or scratch
+	Platform        string            `json:"platform,omitempty"` // os/arch[/variant]
+	Python          string            `json:"python,omitempty"`   // minor version
+	Layout          string            `json:"layout,omitempty"`   // version of the image's layout
+	Train           []string          `json:"train,omitempty"`    // command
+	Serve           []string          `json:"serve,omitempty"`    // command
+	Hyperparameters map[string]string `json:"hyperparameters,omitempty"`
+	TrainEnv        map[string]string `json:"train_env,omitempty"`
+	Data            map[string]string `json:"data,omitempty"` // channel → digest, or URI of data that is only referred to
+	Seed            string            `json:"seed,omitempty"`
 }
 
 // identityFormat names the encoding below. Another encoding needs another

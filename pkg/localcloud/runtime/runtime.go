@@ -3,7 +3,7 @@
 // In come an image, the program of it to run, the folder that stands for
 // /opt/ml, and variables; out come a task to wait for or to stop, and its log.
 // The interface Runtime is the seam: Process runs programs as processes of this
-// host, and a container runtime (runc, podman, docker) would stand beside it.
+// host, Runc in containers that it makes itself, Engine in those of Docker or Podman.
 // It never pulls an image, never reads the environment, and never makes
 // anything of what a program wrote.
 package runtime

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/proc"
 )
 
@@ -30,16 +28,13 @@ type launch struct {
 func (p *Process) start(ctx context.Context, spec Spec, from *root, config *v1.ConfigFile) (*task, error) {
 	l, err := p.prepare(ctx, spec, from.tree, config.Config)
 	if err != nil {
-		return nil, p.failure(ctx, spec, err)
+		return nil, failure(ctx, spec, err)
 	}
 	sandbox, err := p.checked(ctx)
 	if err != nil {
-		return nil, p.failure(ctx, spec, err)
+		return nil, failure(ctx, spec, err)
 	}
-	if spec.Log == nil {
-		spec.Log = io.Discard
-	}
-	log := &quiet{w: spec.Log}
+	log := logOf(spec)
 	var t *task
 	if sandbox == nil {
 		t, err = l.direct(log)
@@ -47,7 +42,7 @@ func (p *Process) start(ctx context.Context, spec Spec, from *root, config *v1.C
 		t, err = sandbox.start(l, log)
 	}
 	if err != nil {
-		return nil, p.failure(ctx, spec, err)
+		return nil, failure(ctx, spec, err)
 	}
 	go t.watch(from.release)
 	return t, nil
@@ -62,22 +57,11 @@ func (p *Process) prepare(ctx context.Context, spec Spec, tree string, config v1
 	if err != nil {
 		return launch{}, err
 	}
-	optML, err := filepath.Abs(spec.OptML)
+	optML, err := spec.optML()
 	if err != nil {
 		return launch{}, err
 	}
-	if info, err := os.Stat(optML); err != nil || !info.IsDir() {
-		return launch{}, fault.Newf(fault.Missing, "no folder %s to stand for /opt/ml", optML)
-	}
 	return launch{spec: spec, tree: tree, optML: optML, config: config, prog: prog, with: with, host: p.host}, nil
-}
-
-// label is what messages call the program.
-func label(spec Spec) string {
-	if len(spec.Args) > 0 {
-		return spec.Args[0]
-	}
-	return spec.Name
 }
 
 // direct starts the program where no sandbox can give it the paths of a
@@ -157,6 +141,14 @@ type quiet struct {
 	mu  sync.Mutex
 	w   io.Writer
 	err error
+}
+
+// logOf is where stdout and stderr of a program go.
+func logOf(spec Spec) *quiet {
+	if spec.Log == nil {
+		spec.Log = io.Discard
+	}
+	return &quiet{w: spec.Log}
 }
 
 func (q *quiet) Write(b []byte) (int, error) {
