@@ -21,7 +21,7 @@ import (
 
 // Signer signs with a key that stays where it is: in memory, or in a service.
 // A signer without a key of its own would bring a certificate instead of
-// Public; see docs/decisions/0012-evidence-beside-the-image.md.
+// Public; see docs/decisions/0011-evidence-beside-the-image.md.
 type Signer interface {
 	// Sign gives the ECDSA signature over the message's SHA-256, in ASN.1.
 	Sign(ctx context.Context, message []byte) ([]byte, error)

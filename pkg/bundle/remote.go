@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -22,7 +23,7 @@ import (
 // A request is sent so often at most, and a blob is begun so often.
 const (
 	retries      = 4
-	blobAttempts = 3
+	blobAttempts = 4
 )
 
 // patience is the longest wait that a registry may ask for.
@@ -36,8 +37,29 @@ func (b *Bundler) remote(ctx context.Context) []remote.Option {
 		remote.WithAuthFromKeychain(keychain{b.o.Credentials}),
 		remote.WithUserAgent("towline"),
 		remote.WithRetryBackoff(remote.Backoff{Duration: b.o.Backoff, Factor: 3, Jitter: 0.1, Steps: blobAttempts}),
+		remote.WithRetryPredicate(passing),
 		remote.WithRetryStatusCodes(), // the transport sends requests again; the library begins blobs again
 	}
+}
+
+// passing says whether an upload that broke off is begun again. A refused token
+// is among the reasons: uploads share one, which may expire for all of them at
+// once. Whoever has no login at all is turned away before the first upload.
+func passing(err error) bool {
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusUnauthorized {
+		return true
+	}
+	var temporary interface{ Temporary() bool }
+	if errors.As(err, &temporary) && temporary.Temporary() && !errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
+		if errors.Is(err, broken) {
+			return true
+		}
+	}
+	return false
 }
 
 // newTransport speaks HTTP/1.1: uploads over one HTTP/2 connection block each other.

@@ -218,7 +218,7 @@ func (e *Engine) failed(code int, said string) error {
 	said = strings.TrimSpace(said)
 	switch {
 	case code == engineFailed:
-		return fault.Newf(fault.Remote, "%s: %s", e.kind, lastLine(said))
+		return fault.Newf(fault.Remote, "%s failed: %s", e.kind, strings.TrimPrefix(lastLine(said), e.kind+": "))
 	case (code == notExecuted || code == notFound) && (strings.Contains(said, "docker: ") || strings.Contains(said, "Error: ")):
 		return fault.Newf(fault.Missing, "%s could not run the program: %s", e.kind, lastLine(said)).
 			Hintf("in a container there is only what the image holds: set TOWLINE_LOCAL_BASE to a base image with Python and package again, or choose the runtime process")

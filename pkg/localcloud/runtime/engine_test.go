@@ -181,7 +181,7 @@ func TestAnEngineThatFails(t *testing.T) {
 		kind                  fault.Kind
 		code                  int
 	}{
-		{"of its own", "echo 'docker: Error response from daemon: no space left on device' >&2; exit 125", "docker: docker: Error response from daemon: no space left on device", fault.Remote, 125},
+		{"of its own", "echo 'docker: Error response from daemon: no space left on device' >&2; exit 125", "docker failed: Error response from daemon: no space left on device", fault.Remote, 125},
 		{"to find the program", `echo 'docker: Error response from daemon: exec: "train": executable file not found in $PATH' >&2; exit 127`, `docker could not run the program: docker: Error response from daemon: exec: "train": executable file not found in $PATH`, fault.Missing, 127},
 		{"not when the program itself ends like that", "exit 127", "", 0, 127},
 	} {
