@@ -87,7 +87,7 @@ func attested(there evidence.Found, by Signer) (bool, []byte) {
 			return false, nil
 		}
 	}
-	return true, there.SBOMs[0]
+	return true, there.Bill(wanted)
 }
 
 // packagedElsewhere keeps to what an earlier job published: how the image came
@@ -100,7 +100,7 @@ func packagedElsewhere(a plan.Attest, there evidence.Found, by Signer) (plan.Rec
 	if len(there.SBOMs) == 0 {
 		return plan.Receipt{Said: "nothing: the image was packaged elsewhere, and without evidence"}, nil
 	}
-	return plan.Receipt{Said: "as published where the image was packaged"}, writeReport(a.Report, there.SBOMs[0])
+	return plan.Receipt{Said: "as published where the image was packaged"}, writeReport(a.Report, there.Bill(evidence.Wanted{}))
 }
 
 // documents are the evidence of one image.
