@@ -246,6 +246,7 @@ func TestARegistryThatCannotKeepEvidence(t *testing.T) {
 		kind   fault.Kind // with a key
 	}{
 		{"immutable tags and no list of referrers", answer("PUT", "/manifests/sha256-", 400, immutable), fault.Conflict},
+		{"no right to ask", answer("GET", "/referrers/", 403, `{"errors":[{"code":"DENIED","message":"not you"}]}`), fault.Denied},
 		{"no such artifacts", func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || r.Header.Get("Content-Type") != "application/vnd.oci.image.manifest.v1+json" {
 				return false
@@ -264,7 +265,7 @@ func TestARegistryThatCannotKeepEvidence(t *testing.T) {
 				t.Errorf("no report: %v", err)
 			}
 			_, err := bundle.New(o).Attest(context.Background(), a, signingKey(t))
-			wantFault(t, err, tt.kind, "attest "+stableName, "")
+			wantFault(t, err, tt.kind, stableName, "")
 		})
 	}
 }
