@@ -53,7 +53,8 @@ func (b *Bundler) attest(ctx context.Context, a plan.Attest, by Signer) (plan.Re
 	}
 	registry := r.shelf()
 	there, _, err := registry.evidence(image)
-	if err != nil {
+	closed := refuses(err) && by == nil
+	if err != nil && !closed {
 		return plan.Receipt{}, err
 	}
 	if done, sbom := attested(there, by); done {
@@ -69,8 +70,8 @@ func (b *Bundler) attest(ctx context.Context, a plan.Attest, by Signer) (plan.Re
 	if err := documents.seal(ctx, by); err != nil {
 		return plan.Receipt{}, err
 	}
-	if err := writeReport(a.Report, documents.sbom); err != nil {
-		return plan.Receipt{}, err
+	if err := writeReport(a.Report, documents.sbom); err != nil || closed {
+		return plan.Receipt{Said: onlyReported(a)}, err
 	}
 	return b.publish(ctx, a, r, documents)
 }
@@ -87,7 +88,7 @@ func attested(there evidence.Found, by Signer) (bool, []byte) {
 			return false, nil
 		}
 	}
-	return true, there.SBOMs[0]
+	return true, there.Bill(wanted)
 }
 
 // packagedElsewhere keeps to what an earlier job published: how the image came
@@ -100,7 +101,7 @@ func packagedElsewhere(a plan.Attest, there evidence.Found, by Signer) (plan.Rec
 	if len(there.SBOMs) == 0 {
 		return plan.Receipt{Said: "nothing: the image was packaged elsewhere, and without evidence"}, nil
 	}
-	return plan.Receipt{Said: "as published where the image was packaged"}, writeReport(a.Report, there.SBOMs[0])
+	return plan.Receipt{Said: "as published where the image was packaged"}, writeReport(a.Report, there.Bill(evidence.Wanted{}))
 }
 
 // documents are the evidence of one image.
@@ -201,7 +202,7 @@ func (b *Bundler) publish(ctx context.Context, a plan.Attest, r reader, d docume
 		err = h.refer(ctx, sent)
 		if refuses(err) && d.bundle == nil {
 			b.o.Log(fmt.Sprintf("attest %s: %v", a.Repository, err))
-			return plan.Receipt{Said: "! the registry cannot keep evidence beside an image: it is in " + shown(a.Report) + " only"}, nil
+			return plan.Receipt{Said: onlyReported(a)}, nil
 		}
 		if err != nil {
 			return plan.Receipt{}, evidenceFault(a.Repository, err)
@@ -211,6 +212,10 @@ func (b *Bundler) publish(ctx context.Context, a plan.Attest, r reader, d docume
 		said += ", signed with " + a.Key
 	}
 	return plan.Receipt{Said: said}, nil
+}
+
+func onlyReported(a plan.Attest) string {
+	return "nothing: the registry cannot keep evidence beside an image, or not for this account; the bill of materials is in " + shown(a.Report)
 }
 
 func evidenceFault(repository string, err error) error {

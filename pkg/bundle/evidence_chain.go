@@ -69,7 +69,7 @@ func (c *chain) children(text []byte, about string) error {
 		if d.Platform != nil {
 			about = " for " + d.Platform.String()
 		}
-		doc, err := c.shelf.manifest(d.Digest.String())
+		doc, err := c.manifest(d.Digest.String())
 		if lost(err) {
 			c.add(evidence.CheckManifest, evidence.Failed, "%s%s: it is not there", d.Digest, about)
 			continue
@@ -154,9 +154,9 @@ func (c *chain) layer(d v1.Descriptor, diff v1.Hash) (evidence.Check, error) {
 	if len(d.URLs) > 0 {
 		return evidence.Checkf(evidence.CheckLayer, evidence.Skipped, "%s: %s", d.Digest, foreignNotStored), nil
 	}
-	content, err := c.shelf.blob(d.Digest)
+	content, err := c.blob(d.Digest)
 	switch {
-	case lost(err) && c.shelf.partial:
+	case lost(err) && c.partial:
 		return evidence.Checkf(evidence.CheckLayer, evidence.Missing, "%s: it is not in this folder: see towline package --explain", d.Digest), nil
 	case lost(err):
 		return fail("it is not there")

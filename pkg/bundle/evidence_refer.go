@@ -143,7 +143,8 @@ func refuses(err error) bool {
 		return false
 	}
 	switch answer.StatusCode {
-	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusConflict:
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusConflict,
+		http.StatusUnauthorized, http.StatusForbidden: // the push itself was allowed
 		return true
 	}
 	return refusesTag(answer)

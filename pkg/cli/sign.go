@@ -27,10 +27,15 @@ const maxKeyFile = 64 << 10
 // signs adds the flag of commands that publish evidence.
 func (a *app) signs(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&a.signKey, "sign-key", "", "key that signs the evidence: a PEM file, env:NAME or awskms:ARN (TOWLINE_SIGN_KEY)")
-	cmd.PreRun = func(*cobra.Command, []string) {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if a.signKey == "" {
 			a.signKey = a.getenv("TOWLINE_SIGN_KEY")
 		}
+		if strings.Contains(a.signKey, "-----BEGIN") { // and so is not quoted
+			return fault.Newf(fault.Usage, "--sign-key: found a key, wanted the place of one").
+				Hintf("pass env:NAME for a variable that holds the key itself")
+		}
+		return nil
 	}
 	return cmd
 }

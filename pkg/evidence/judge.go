@@ -65,6 +65,20 @@ func failures(checks []Check) int {
 	return n
 }
 
+// Bill is the bill of materials that passes Judge, or nil.
+func (f Found) Bill(w Wanted) []byte {
+	for _, bill := range f.SBOMs {
+		one := f
+		one.SBOMs = [][]byte{bill}
+		for _, c := range Judge(one, w) {
+			if c.Name == CheckSBOM && c.Status == Passed {
+				return bill
+			}
+		}
+	}
+	return nil
+}
+
 // signed gives the statements that the key has signed.
 func (f Found) signed(key *ecdsa.PublicKey) ([][]byte, []Check) {
 	if key == nil && len(f.Bundles) > 0 {
