@@ -79,3 +79,54 @@ func TestAnotherProcessOfTheSameNumberIsSpared(t *testing.T) {
 	case <-time.After(200 * time.Millisecond):
 	}
 }
+
+// TestASandboxThatNobodyRemembersIsEnded plays a sandbox whose cloud was killed
+// before it could write down which processes it had started.
+func TestASandboxThatNobodyRemembersIsEnded(t *testing.T) {
+	if os.Getenv("LOCALCLOUD_TEST_SANDBOX") != "" {
+		time.Sleep(time.Minute)
+		return
+	}
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name, program, folder string
+		ends                  bool
+	}{
+		{"a sandbox of this cloud", "bwrap", dir + "/sagemaker/work/lost", true},
+		{"a sandbox of another cloud", "bwrap", dir + "-2/sagemaker/work/lost", false},
+		{"another program in this cloud's folder", "vi", dir + "/sagemaker/work/lost", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ended := played(t, tt.program, tt.folder)
+			start(t, localcloud.Options{Dir: dir}).close(t)
+			select {
+			case <-ended:
+				if !tt.ends {
+					t.Error("a process that is not the cloud's was killed")
+				}
+			case <-time.After(500 * time.Millisecond):
+				if tt.ends {
+					t.Error("the sandbox still runs")
+				}
+			}
+		})
+	}
+}
+
+// played runs this test binary under another name, with a folder in its command line.
+func played(t *testing.T, name, folder string) <-chan struct{} {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestASandboxThatNobodyRemembersIsEnded$", "--", folder)
+	cmd.Args[0] = name
+	cmd.Env = append(os.Environ(), "LOCALCLOUD_TEST_SANDBOX=yes")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed
+		close(done)
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return done
+}

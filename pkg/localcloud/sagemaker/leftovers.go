@@ -3,6 +3,7 @@ package sagemaker
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -44,6 +45,7 @@ func (l *leftovers) kill() int {
 			killed++
 		}
 	}
+	killed += killSandboxes(filepath.Join(filepath.Dir(l.path), "work"))
 	l.groups = nil
 	_ = store.Write(l.path, l.groups) // a group that is gone is not killed twice
 	return killed
