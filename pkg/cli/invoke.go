@@ -43,11 +43,7 @@ func (a *app) runInvoke(ctx context.Context, o invokeOptions) error {
 	if o.file != "" && o.data != "" {
 		return fault.Newf(fault.Usage, "--file and --data: wanted one request, found two")
 	}
-	repo, err := a.repository()
-	if err != nil {
-		return err
-	}
-	d, err := a.destination(repo.manifest)
+	repo, d, _, err := a.survey()
 	if err != nil {
 		return err
 	}

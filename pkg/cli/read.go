@@ -70,6 +70,21 @@ func (a *app) oneModel(m manifest.Manifest) (manifest.Model, error) {
 	return models[0], nil
 }
 
+// survey reads what every command about a target begins with: the repository,
+// the destination and the models.
+func (a *app) survey() (repository, destination, []manifest.Model, error) {
+	repo, err := a.repository()
+	if err != nil {
+		return repository{}, destination{}, nil, err
+	}
+	d, err := a.destination(repo.manifest)
+	if err != nil {
+		return repository{}, destination{}, nil, err
+	}
+	models, err := a.models(repo.manifest)
+	return repo, d, models, err
+}
+
 func modelNames(m manifest.Manifest) string {
 	var names []string
 	for _, model := range m.Models {

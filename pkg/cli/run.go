@@ -109,15 +109,7 @@ func (a *app) runStage(ctx context.Context, o opened, model manifest.Model, s st
 // planStages prints what the stage would do. It starts nothing: a local cloud
 // that runs already is asked, AWS is not.
 func (a *app) planStages(ctx context.Context, s stage, t *teller) error {
-	repo, err := a.repository()
-	if err != nil {
-		return err
-	}
-	d, err := a.destination(repo.manifest)
-	if err != nil {
-		return err
-	}
-	models, err := a.models(repo.manifest)
+	repo, d, models, err := a.survey()
 	if err != nil {
 		return err
 	}

@@ -42,15 +42,7 @@ type endpointStatus struct {
 
 func (a *app) runStatus(ctx context.Context) error {
 	// Read.
-	repo, err := a.repository()
-	if err != nil {
-		return err
-	}
-	d, err := a.destination(repo.manifest)
-	if err != nil {
-		return err
-	}
-	models, err := a.models(repo.manifest)
+	repo, d, models, err := a.survey()
 	if err != nil {
 		return err
 	}

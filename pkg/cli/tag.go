@@ -41,15 +41,7 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	if err := a.mayTag(o.through); err != nil {
 		return err
 	}
-	repo, err := a.repository()
-	if err != nil {
-		return err
-	}
-	d, err := a.destination(repo.manifest)
-	if err != nil {
-		return err
-	}
-	models, err := a.models(repo.manifest)
+	repo, d, models, err := a.survey()
 	if err != nil {
 		return err
 	}
