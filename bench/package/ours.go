@@ -1,0 +1,126 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"gitlab.com/towline/towline/pkg/bundle"
+	"gitlab.com/towline/towline/pkg/plan"
+)
+
+// job is what a process of its own packages and pushes: the actions that
+// `towline package` and `towline push` carry out.
+type job struct {
+	Cache   string
+	Package plan.Package
+	Push    plan.Push
+	Report  string // file for what it took
+}
+
+// report is what a job says of itself.
+type report struct {
+	Idle, Peak int // resident memory when it began, and its high-water mark, in kB
+	Packed     time.Duration
+	Said       []string
+}
+
+func ourJob(ctx context.Context, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var j job
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	r := report{Idle: highWater()}
+	b := bundle.New(bundle.Options{Cache: j.Cache, Environ: os.Environ()})
+	begun := time.Now()
+	packed, err := b.Package(ctx, j.Package)
+	if err != nil {
+		return err
+	}
+	r.Packed = time.Since(begun)
+	j.Push.Digest = plan.Text(packed.Yields["digest"])
+	pushed, err := b.Push(ctx, j.Push)
+	if err != nil {
+		return err
+	}
+	r.Peak, r.Said = highWater(), []string{packed.Said, pushed.Said}
+	if text, err = json.Marshal(r); err != nil {
+		return err
+	}
+	return os.WriteFile(j.Report, text, 0o644)
+}
+
+// highWater is this process's peak resident memory in kB.
+func highWater() int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kB int
+	if _, err := fmt.Sscan(rest, &kB); err != nil {
+		return 0
+	}
+	return kB
+}
+
+// ours packages and pushes on a fresh machine, or with the cache of another run.
+func (b *bench) ours(s source, repository, cache string) (figure, report, error) {
+	work, err := os.MkdirTemp(b.dir, "ours-")
+	if err != nil {
+		return figure{}, report{}, err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	if cache == "" {
+		cache = filepath.Join(work, "cache")
+	}
+	full := b.proxied + "/" + repository
+	j := job{
+		Cache: cache, Report: filepath.Join(work, "report.json"),
+		Package: plan.Package{
+			Project: "bench", Model: "model", Root: s.repository, Path: ".", Base: b.proxied + "/base:1",
+			Platform: "linux/" + runtime.GOARCH, Python: "3.11", Requirements: s.requirements,
+			Train: []string{"python", "train.py"}, Serve: []string{"python", "serve.py"},
+			Created: time.Unix(1_700_000_000, 0).UTC(), Layout: filepath.Join(work, "image"),
+			Reuse: []string{full + ":" + plan.Marker},
+		},
+		Push: plan.Push{Layout: filepath.Join(work, "image"), Repository: full, Tags: []string{"1"}, Marker: plan.Marker},
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return figure{}, report{}, err
+	}
+	file := filepath.Join(work, "job.json")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return figure{}, report{}, err
+	}
+	f, err := b.measure(func() error {
+		cmd := exec.CommandContext(b.ctx, b.self, "-job", file)
+		cmd.Env = append(os.Environ(), "TOWLINE_UV="+b.uv, "UV_CACHE_DIR="+filepath.Join(b.dir, oursCache))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("towline: %w\n%s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		return f, report{}, err
+	}
+	var r report
+	if text, err = os.ReadFile(j.Report); err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	f.peak = r.Peak - r.Idle
+	return f, r, err
+}
