@@ -64,6 +64,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 			gitEnvironment(env)
 			env.Setenv("SHARED_CACHE", sharedCache)
 			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
+			forward(env)
 			env.Defer(func() { stopClouds(env.WorkDir) })
 			for name, dir := range repositories {
 				if err := copyTracked(filepath.Join(env.WorkDir, name), dir); err != nil {
@@ -93,6 +94,18 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 	}
 	maps.Copy(all, more)
 	return all
+}
+
+// forward hands on what installers need to know of this machine: where uv is,
+// and which certificates and package indexes it trusts.
+func forward(env *testscript.Env) {
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		known := slices.Contains([]string{"TOWLINE_UV", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"}, name)
+		if known || strings.HasPrefix(name, "PIP_") || strings.HasPrefix(name, "UV_") {
+			env.Setenv(name, value)
+		}
+	}
 }
 
 // copyTracked copies a model repository without what a run leaves in it.
