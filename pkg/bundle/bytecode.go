@@ -56,7 +56,7 @@ func compileFault(job *installation, said string, err error) error {
 		return nil
 	case !ran:
 		return fault.Newf(fault.Missing, "compile the dependencies: %w", err).Hintf("mend python%s on this host", job.python)
-	case fullDisk.MatchString(said + stderr):
+	case fullDisk().MatchString(said + stderr):
 		return fault.Newf(fault.Remote, "compile the dependencies: no space left on device").
 			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
 	case strings.Contains(said, "[Errno "), strings.Contains(stderr, "Traceback"):

@@ -3,6 +3,7 @@ package bundle
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -29,13 +30,21 @@ func isNetwork(err error) bool {
 
 // What uv and pip say of a package they cannot install; the first group is the package.
 var (
-	noWheel = regexp.MustCompile(`Wheels are required for .([\w.-]+)|([\w.-]+(?:[=<>!~][^\s,]*)?) has no (?:usable )?wheels|` +
-		`No matching distribution found for ([^\s]+)`)
-	notFound = regexp.MustCompile(`Because (?:there is no version of )?([^\s]+)(?: was not found in the (?:package registry|provided package locations)| and you require)`)
-	badHash  = regexp.MustCompile(`(?i)hash mismatch for .?([\w.=-]+)|THESE PACKAGES DO NOT MATCH THE HASHES`)
-	badLine  = regexp.MustCompile(`(?i)couldn't parse|could not parse|unexpected .* in .*requirements|invalid requirement`)
-	fullDisk = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
-	noPython = regexp.MustCompile(`No interpreter found|no interpreter found`)
+	noWheel = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`Wheels are required for .([\w.-]+)|([\w.-]+(?:[=<>!~][^\s,]*)?) has no (?:usable )?wheels|` +
+			`No matching distribution found for ([^\s]+)`)
+	})
+	notFound = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`Because (?:there is no version of )?([^\s]+)(?: was not found in the (?:package registry|provided package locations)| and you require)`)
+	})
+	badHash = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)hash mismatch for .?([\w.=-]+)|THESE PACKAGES DO NOT MATCH THE HASHES`)
+	})
+	badLine = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)couldn't parse|could not parse|unexpected .* in .*requirements|invalid requirement`)
+	})
+	fullDisk = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`) })
+	noPython = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`No interpreter found|no interpreter found`) })
 )
 
 // installFault says what went wrong, in the installer's last words.
@@ -55,26 +64,26 @@ func installFault(job *installation, err error) error {
 
 func judgeInstall(job *installation, text string, network bool) *fault.Error {
 	switch {
-	case fullDisk.MatchString(text):
+	case fullDisk().MatchString(text):
 		return fault.Newf(fault.Remote, "install %s: no space left on device", job.name).
 			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
 	case network:
 		return fault.Newf(fault.Remote, "install %s: the package index is out of reach", job.name).
 			Hintf("check the network and the index's address (UV_INDEX_URL); what was installed once needs no network")
-	case noPython.MatchString(text):
+	case noPython().MatchString(text):
 		return fault.Newf(fault.Missing, "install %s: uv finds no Python on this host", job.name).
 			Hintf("install Python %s", job.python)
-	case badHash.MatchString(text):
+	case badHash().MatchString(text):
 		return fault.Newf(fault.Repository, "install %s: a package does not match its hash", job.name).
 			Hintf("write the file anew, and find out why the package has changed")
-	case badLine.MatchString(text):
+	case badLine().MatchString(text):
 		return fault.Newf(fault.Repository, "install %s: a line is no requirement", job.name).Hintf("correct the line")
 	}
-	if name := group1(noWheel, text); name != "" {
+	if name := group1(noWheel(), text); name != "" {
 		return fault.Newf(fault.Missing, "install %s: no wheel of %s for Python %s on %s", job.name, name, job.python, job.platform).
 			Hintf("choose a version that has one, or build a wheel and name its folder by a --find-links line")
 	}
-	if name := group1(notFound, text); name != "" {
+	if name := group1(notFound(), text); name != "" {
 		return fault.Newf(fault.Missing, "install %s: %s is not in the package index", job.name, name).
 			Hintf("correct its name or version, or name the index that has it (UV_INDEX_URL)")
 	}
@@ -110,7 +119,7 @@ func isErrorLine(line string) bool {
 	return strings.HasPrefix(line, "error:") || strings.HasPrefix(line, "ERROR:")
 }
 
-var login = regexp.MustCompile(`://[^/@\s]+@`)
+var login = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/@\s]+@`) })
 
 // withoutLogin takes user names and passwords out of addresses.
-func withoutLogin(text string) string { return login.ReplaceAllString(text, "://") }
+func withoutLogin(text string) string { return login().ReplaceAllString(text, "://") }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type world struct {
 // connect reaches the target: AWS, the local cloud that runs already, or one
 // that is started in this process and stopped by close.
 func (a *app) connect(ctx context.Context, d destination, ws *workspace.Workspace, t *teller) (*world, error) {
+	debug.SetGCPercent(gcAtWork)
 	if !d.local {
 		return a.connectAWS(ctx, d, t)
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Header is the first line of a conventional commit.
@@ -13,12 +14,14 @@ type Header struct {
 	Text     string
 }
 
-var header = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(?:\(([^()\r\n]+)\))?(!)?: +(\S.*)$`)
+var header = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(?:\(([^()\r\n]+)\))?(!)?: +(\S.*)$`)
+})
 
 // ParseHeader reads a line such as "feat(scope)!: text". The pattern is tied
 // to both ends of the line; the space after the colon is required.
 func ParseHeader(line string) (Header, bool) {
-	m := header.FindStringSubmatch(strings.TrimRight(line, " \t\r"))
+	m := header().FindStringSubmatch(strings.TrimRight(line, " \t\r"))
 	if m == nil {
 		return Header{}, false
 	}

@@ -3,6 +3,7 @@ package release
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // messageMax is how much of a commit message is read, in bytes.
@@ -21,12 +22,18 @@ type Message struct {
 }
 
 var (
-	footer       = regexp.MustCompile(`^(BREAKING CHANGE|[A-Za-z0-9][A-Za-z0-9-]*)(?:: | #)(.*)$`)
-	trailer      = regexp.MustCompile(`^(?:[A-Z][A-Za-z0-9]*-[A-Za-z0-9-]*|(?i:refs?|closes|fixes|resolves|relates|see|cc)): `)
-	quotedRevert = regexp.MustCompile(`^Revert "(.*)"$`)
-	revertsLine  = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,64})\b`)
-	hashes       = regexp.MustCompile(`\b[0-9a-f]{7,64}\b`)
-	ignored      = regexp.MustCompile(`^(?:(fixup!|squash!|amend!) |(?i:(draft|wip):|[\[(](draft|wip)[\])]))`)
+	footer = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(BREAKING CHANGE|[A-Za-z0-9][A-Za-z0-9-]*)(?:: | #)(.*)$`)
+	})
+	trailer = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:[A-Z][A-Za-z0-9]*-[A-Za-z0-9-]*|(?i:refs?|closes|fixes|resolves|relates|see|cc)): `)
+	})
+	quotedRevert = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^Revert "(.*)"$`) })
+	revertsLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,64})\b`) })
+	hashes       = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b[0-9a-f]{7,64}\b`) })
+	ignored      = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?:(fixup!|squash!|amend!) |(?i:(draft|wip):|[\[(](draft|wip)[\])]))`)
+	})
 )
 
 // ParseMessage reads a whole commit message. It never fails: a message that
@@ -37,7 +44,7 @@ func ParseMessage(text string) Message {
 		return Message{}
 	}
 	m := Message{Subject: paragraphs[0][0]}
-	if found := ignored.FindStringSubmatch(m.Subject); found != nil {
+	if found := ignored().FindStringSubmatch(m.Subject); found != nil {
 		m.Ignored = strings.ToLower(found[1] + found[2] + found[3])
 		return m
 	}
@@ -77,22 +84,22 @@ func paragraphsOf(text string) [][]string {
 // block of footers: one that starts the paragraph, or follows its header.
 func (m *Message) paragraph(lines []string, first bool) {
 	h, isHeader := ParseHeader(lines[0])
-	isHeader = isHeader && (first || !trailer.MatchString(lines[0]))
+	isHeader = isHeader && (first || !trailer().MatchString(lines[0]))
 	if isHeader {
 		m.Headers = append(m.Headers, h)
 		if h.Breaking && m.Breaking == "" {
 			m.Breaking = h.Text
 		}
 	}
-	isFooter := footer.MatchString(lines[0])
+	isFooter := footer().MatchString(lines[0])
 	if first || isHeader && !isFooter {
 		lines = lines[1:]
 	}
-	if len(lines) == 0 || !footer.MatchString(lines[0]) {
+	if len(lines) == 0 || !footer().MatchString(lines[0]) {
 		return
 	}
 	for _, line := range lines {
-		if f := footer.FindStringSubmatch(line); f != nil {
+		if f := footer().FindStringSubmatch(line); f != nil {
 			m.footer(f[1], f[2], line)
 		}
 	}
@@ -105,13 +112,13 @@ func (m *Message) footer(token, value, line string) {
 	case strings.EqualFold(token, "Release-As"):
 		m.ReleaseAs = strings.TrimSpace(value)
 	case strings.EqualFold(token, "Refs") && len(m.Headers) > 0 && m.Headers[0].Type == "revert":
-		m.Reverted = append(m.Reverted, hashes.FindAllString(value, -1)...)
+		m.Reverted = append(m.Reverted, hashes().FindAllString(value, -1)...)
 	}
 }
 
 // revert finds out whether the message takes commits back, and which.
 func (m *Message) revert(text string) {
-	if quoted := quotedRevert.FindStringSubmatch(m.Subject); quoted != nil {
+	if quoted := quotedRevert().FindStringSubmatch(m.Subject); quoted != nil {
 		m.Revert = true
 		m.Undone, _ = ParseHeader(quoted[1])
 	}
@@ -123,7 +130,7 @@ func (m *Message) revert(text string) {
 		m.Reverted = nil
 		return
 	}
-	for _, found := range revertsLine.FindAllStringSubmatch(text, -1) {
+	for _, found := range revertsLine().FindAllStringSubmatch(text, -1) {
 		m.Reverted = append(m.Reverted, found[1])
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -37,12 +38,14 @@ func SageMakerNameMax(limit int, parts ...string) string {
 	return cut(name, exact, limit)
 }
 
-var mapped = regexp.MustCompile(`^(\d+)-(\d+)-(\d+)(?:-(rc|cand)-(\d+)|-dev-([0-9a-fx]{1,9})|-mr-(\d+)-(\d+)|-(.+)-(\d+))?$`)
+var mapped = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d+)-(\d+)-(\d+)(?:-(rc|cand)-(\d+)|-dev-([0-9a-fx]{1,9})|-mr-(\d+)-(\d+)|-(.+)-(\d+))?$`)
+})
 
 // FromSageMakerVersion is the version, of those that Towline makes, that
 // SageMakerName mapped to this name; not ok for another name, or one that was cut.
 func FromSageMakerVersion(name string) (string, bool) {
-	m := mapped.FindStringSubmatch(name)
+	m := mapped().FindStringSubmatch(name)
 	if m == nil {
 		return "", false
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -40,11 +41,13 @@ func PEP440(version string) (string, error) {
 	return core + ".dev0+" + strings.ReplaceAll(v.Prerelease(), "-", "_"), nil
 }
 
-var pep440 = regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:(rc|\.dev)(\d+))?(?:\+([0-9A-Za-z._]+))?$`)
+var pep440 = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d+\.\d+\.\d+)(?:(rc|\.dev)(\d+))?(?:\+([0-9A-Za-z._]+))?$`)
+})
 
 // FromPEP440 is the version that PEP440 wrote so; not ok for another one.
 func FromPEP440(text string) (string, bool) {
-	m := pep440.FindStringSubmatch(text)
+	m := pep440().FindStringSubmatch(text)
 	if m == nil {
 		return "", false
 	}
