@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -25,14 +26,16 @@ func (c *Cloud) Identity(ctx context.Context) (account, arn string, err error) {
 
 // ecrHost is <account>.dkr.ecr.<region>.amazonaws.com, its FIPS, Chinese and
 // dual-stack forms.
-var ecrHost = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$`)
+var ecrHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)$`)
+})
 
 // IsECR says whether a registry is one that RegistryToken has a token for.
-func IsECR(registryHost string) bool { return ecrHost.MatchString(registryHost) }
+func IsECR(registryHost string) bool { return ecrHost().MatchString(registryHost) }
 
 // ECRRegion is the region of a registry of ECR, or "" for other registries.
 func ECRRegion(registryHost string) string {
-	if parts := ecrHost.FindStringSubmatch(registryHost); parts != nil {
+	if parts := ecrHost().FindStringSubmatch(registryHost); parts != nil {
 		return parts[1]
 	}
 	return ""
@@ -41,7 +44,7 @@ func ECRRegion(registryHost string) string {
 // RegistryToken is a user and a password, valid for twelve hours, for a
 // registry of ECR: that of the host's own account and region.
 func (c *Cloud) RegistryToken(ctx context.Context, registryHost string) (user string, password secret.Value, err error) {
-	parts := ecrHost.FindStringSubmatch(registryHost)
+	parts := ecrHost().FindStringSubmatch(registryHost)
 	if parts == nil {
 		return "", secret.Value{}, fault.Newf(fault.Repository,
 			"sign in to registry %s: wanted <account>.dkr.ecr.<region>.amazonaws.com", registryHost).

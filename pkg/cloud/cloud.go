@@ -144,11 +144,11 @@ func assume(base aws.Config, cfg Config) aws.CredentialsProvider {
 		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute })
 }
 
-var notInSession = regexp.MustCompile(`[^\w+=,.@-]+`)
+var notInSession = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^\w+=,.@-]+`) })
 
 // sessionName keeps to the rules of STS: 2 to 64 word characters and +=,.@-.
 func sessionName(wanted string) string {
-	name := notInSession.ReplaceAllString(wanted, "-")
+	name := notInSession().ReplaceAllString(wanted, "-")
 	if len(name) < 2 {
 		return "towline"
 	}

@@ -20,7 +20,7 @@ import (
 // another job has made in the meantime is left as it is.
 func (c *Cloud) CreateRepository(ctx context.Context, repository string, a plan.NewRepository) error {
 	host, path, _ := strings.Cut(repository, "/")
-	parts := ecrHost.FindStringSubmatch(host)
+	parts := ecrHost().FindStringSubmatch(host)
 	if parts == nil {
 		return fault.Newf(fault.Missing, "create image repository %s: only those of ECR can be created", repository).
 			Hintf("create the repository in the registry first")

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"regexp"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -28,12 +29,14 @@ type SigningKey struct {
 	public *ecdsa.PublicKey
 }
 
-var kmsARN = regexp.MustCompile(`^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(?:key|alias)/[A-Za-z0-9/_-]+$`)
+var kmsARN = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(?:key|alias)/[A-Za-z0-9/_-]+$`)
+})
 
 // SigningKey finds a key of KMS, which must be for signing, on the curve
 // P-256. The region is that of the ARN.
 func (c *Cloud) SigningKey(ctx context.Context, arn string) (*SigningKey, error) {
-	parts := kmsARN.FindStringSubmatch(arn)
+	parts := kmsARN().FindStringSubmatch(arn)
 	if parts == nil {
 		return nil, fault.Newf(fault.Usage, "find KMS key %q: wanted arn:aws:kms:REGION:ACCOUNT:key/ID or …:alias/NAME", arn)
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Local is the name of the environment that is built in.
@@ -15,7 +16,7 @@ const Local = "local"
 // taken are names that the folder .towline uses beside those of the models.
 var taken = []string{"cache", "image", "local", "reports"}
 
-var s3Address = regexp.MustCompile(`^s3://` + bucketName + `(/[^\x00-\x1f\\]*)?$`)
+var s3Address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^s3://` + bucketName + `(/[^\x00-\x1f\\]*)?$`) })
 
 // checker finds what no single key shows: names that clash, and keys that contradict each other.
 type checker struct {
@@ -152,7 +153,7 @@ func (c *checker) channels(at string, model Model) {
 		switch {
 		case IsFolder(source):
 			c.path(key, model.Path, source)
-		case !s3Address.MatchString(source):
+		case !s3Address().MatchString(source):
 			c.problem(key, "%s is neither a folder nor an address such as s3://bucket/prefix/", quoted(source))
 		}
 		variable := "SM_CHANNEL_" + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(name))

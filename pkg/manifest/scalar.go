@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -13,7 +14,7 @@ import (
 // DurationPattern is what a duration looks like: whole hours, minutes and seconds.
 const DurationPattern = `^([0-9]{1,6}[hms])+$`
 
-var durationText = regexp.MustCompile(DurationPattern)
+var durationText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(DurationPattern) })
 
 // String is the duration as the manifest writes it, such as 90s, 15m or 1h30m.
 func (d Duration) String() string {
@@ -32,7 +33,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // UnmarshalText reads a text such as 90s, 15m or 1h30m.
 func (d *Duration) UnmarshalText(text []byte) error {
-	if !durationText.Match(text) {
+	if !durationText().Match(text) {
 		return fmt.Errorf("%s is not a duration, wanted one such as 90s, 15m or 1h30m", quoted(string(text)))
 	}
 	parsed, err := time.ParseDuration(string(text))

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
@@ -13,7 +14,7 @@ import (
 // bisected is how many lines a file may have for its broken line to be looked for.
 const bisected = 500
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`) })
 
 // syntaxProblem puts a YAML error where a reader would look for it. The
 // library gives the line on which the surrounding block began, and counts
@@ -21,7 +22,7 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // beginning of the file that is good YAML.
 func syntaxProblem(data []byte, err error) *Problem {
 	message, line := err.Error(), 1
-	if found := yamlError.FindStringSubmatch(message); found != nil {
+	if found := yamlError().FindStringSubmatch(message); found != nil {
 		message = found[2]
 		line, _ = strconv.Atoi(found[1])
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
@@ -15,7 +16,7 @@ import (
 // longestQuoted is how much of a value a message repeats.
 const longestQuoted = 60
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,64}$`)
+var plainKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./-]{1,64}$`) })
 
 // plain says whether a node is one piece of text, a number or a boolean.
 func plain(n *yaml.Node) bool {
@@ -67,7 +68,7 @@ func quoted(text string) string {
 	if len(text) > longestQuoted {
 		return strconv.Quote(text[:longestQuoted]) + "…"
 	}
-	if plainKey.MatchString(text) {
+	if plainKey().MatchString(text) {
 		return text
 	}
 	return strconv.Quote(text)

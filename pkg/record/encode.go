@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -27,8 +28,8 @@ type Index struct {
 
 var (
 	name     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-	identity = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	digest   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	identity = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
+	digest   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
 )
 
 // Marshal writes a record as indented JSON. The same record gives the same bytes.
@@ -109,8 +110,8 @@ func (r Record) check() error {
 	}{
 		{"project", r.Project, name, false},
 		{"model", r.Model, name, false},
-		{"identity", r.Identity, identity, true},
-		{"image.digest", r.imageDigest(), digest, true},
+		{"identity", r.Identity, identity(), true},
+		{"image.digest", r.imageDigest(), digest(), true},
 	} {
 		if part.optional && part.text == "" || part.legal.MatchString(part.text) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -21,8 +22,10 @@ const (
 const EnvPrefix = "TOWLINE_"
 
 var (
-	envPrefix = regexp.MustCompile(`^[A-Z][A-Z0-9_]*_$`)
-	envValue  = regexp.MustCompile(`^[^\s$"'` + "`" + `\\\x00-\x1f\x7f]([^$"'` + "`" + `\\\x00-\x1f\x7f]*[^\s$"'` + "`" + `\\\x00-\x1f\x7f])?$`)
+	envPrefix = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z][A-Z0-9_]*_$`) })
+	envValue  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[^\s$"'` + "`" + `\\\x00-\x1f\x7f]([^$"'` + "`" + `\\\x00-\x1f\x7f]*[^\s$"'` + "`" + `\\\x00-\x1f\x7f])?$`)
+	})
 )
 
 // Prefix begins the variables of one of several models: TOWLINE_URL_RISK_ for url-risk.
@@ -34,7 +37,7 @@ func Prefix(model string) string {
 // artifacts:reports:dotenv. What is not known has no line. No name is that of
 // a variable that Towline reads itself.
 func (r Record) Env(prefix string) ([]byte, error) {
-	if !envPrefix.MatchString(prefix) {
+	if !envPrefix().MatchString(prefix) {
 		return nil, fault.Newf(fault.Bug, "write %s: %q begins no variable's name", EnvFile, prefix)
 	}
 	var text bytes.Buffer
@@ -43,7 +46,7 @@ func (r Record) Env(prefix string) ([]byte, error) {
 		if v.value == "" {
 			continue
 		}
-		if !envValue.MatchString(v.value) {
+		if !envValue().MatchString(v.value) {
 			return nil, fault.Newf(fault.Repository,
 				"write %s: %s%s would be %.80q, which GitLab does not take", EnvFile, prefix, v.name, v.value).
 				Hintf("use names without spaces at the ends, quotes, backslashes and dollar signs")
