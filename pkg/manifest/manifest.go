@@ -5,7 +5,10 @@
 // disk, the environment or the network.
 package manifest
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // File is the manifest's name, at the root of a model repository.
 const File = "towline.yaml"
@@ -148,4 +151,16 @@ func (m Manifest) Model(name string) (Model, bool) {
 func (m Manifest) Environment(name string) (Environment, bool) {
 	environment, ok := m.Environments[name]
 	return environment, ok
+}
+
+// Where is the place in the file of a key's value, such as models[0].train.count,
+// or of the nearest key above it that stands in the file.
+func (m Manifest) Where(key string) Position {
+	for key != "" {
+		if at, found := m.where[key]; found {
+			return at
+		}
+		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+	}
+	return Position{}
 }

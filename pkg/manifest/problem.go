@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -36,10 +37,6 @@ func faulty(problems []Problem) error {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	count := fmt.Sprintf("%d problems", len(problems))
-	if len(problems) == 1 {
-		count = "1 problem"
-	}
 	var lines []string
 	for _, p := range problems[:min(len(problems), mostShown)] {
 		lines = append(lines, p.String())
@@ -47,7 +44,25 @@ func faulty(problems []Problem) error {
 	if more := len(problems) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("%s: and %d more", File, more))
 	}
-	return fault.Newf(fault.Repository, "read %s: %s", File, count).
+	return fault.Newf(fault.Repository, "read %s: %w", File, problemList(problems)).
 		With(lines...).
 		Hintf("mend the lines above; docs/reference/manifest.md describes every key")
+}
+
+// problemList is the cause of the error of a manifest that is not valid.
+type problemList []Problem
+
+func (l problemList) Error() string {
+	if len(l) == 1 {
+		return "1 problem"
+	}
+	return fmt.Sprintf("%d problems", len(l))
+}
+
+// ProblemsOf gives the problems that an error of Load or Check stands for, in
+// the order of the file.
+func ProblemsOf(err error) []Problem {
+	var list problemList
+	errors.As(err, &list)
+	return list
 }
