@@ -1,7 +1,9 @@
 package lint_test
 
 import (
+	"cmp"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"slices"
 	"testing"
@@ -47,23 +49,16 @@ func TestEveryRuleIsFullyDescribed(t *testing.T) {
 // places runs one rule over an example: path:line of each finding, or path.
 func places(t *testing.T, rule lint.Rule, e lint.Example) []string {
 	t.Helper()
-	repo, tracked := fstest.MapFS{}, []string{}
-	for name, content := range e.Files {
-		repo[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
-	}
-	for name, size := range e.Sizes {
-		repo[name] = &fstest.MapFile{Data: make([]byte, size), Mode: 0o644}
-	}
-	for name := range repo {
+	repo, tracked := exampleFS(e), []string{}
+	for name := range repo.MapFS {
 		if !slices.Contains(e.Untracked, name) {
 			tracked = append(tracked, name)
 		}
 	}
-	profile := e.Profile
-	if profile == "" {
-		profile = lint.Team
-	}
-	result, err := lint.Run(t.Context(), lint.Options{FS: repo, Tracked: tracked, Profile: profile, Rules: []lint.Rule{rule}})
+	result, err := lint.Run(t.Context(), lint.Options{
+		FS: repo, Tracked: tracked, Profile: cmp.Or(e.Profile, lint.Team), Rules: []lint.Rule{rule},
+		Limits: e.Limits, Settings: e.Settings, Baseline: e.Baseline,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,4 +71,31 @@ func places(t *testing.T, rule lint.Rule, e lint.Example) []string {
 		list = append(list, place)
 	}
 	return list
+}
+
+// closedFS refuses to open some of its files.
+type closedFS struct {
+	fstest.MapFS
+	closed []string
+}
+
+func (c closedFS) Open(name string) (fs.File, error) {
+	if slices.Contains(c.closed, name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return c.MapFS.Open(name)
+}
+
+func exampleFS(e lint.Example) closedFS {
+	repo := fstest.MapFS{}
+	for name, content := range e.Files {
+		repo[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+	}
+	for name, size := range e.Sizes {
+		repo[name] = &fstest.MapFile{Data: make([]byte, size), Mode: 0o644}
+	}
+	for name, target := range e.Links {
+		repo[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
+	}
+	return closedFS{repo, e.Closed}
 }

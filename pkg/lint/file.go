@@ -13,7 +13,7 @@ import (
 )
 
 // Kind is what a file holds, by its name.
-type Kind int
+type Kind uint8
 
 // The kinds of files that rules tell apart.
 const (
@@ -53,19 +53,21 @@ func kindOf(name string) Kind {
 // empty: the linter itself reports it, rules need not.
 type File struct {
 	Path string // slash-separated, from the top of the repository
-	Kind Kind
 	Size int64
-	Mode fs.FileMode
 	Repo *Repo
+	Mode fs.FileMode
+	Kind Kind
 
-	fsys   fs.FS
-	limits Limits
+	mu   sync.Mutex
+	held *content // nil until it is asked for
+}
 
-	mu      sync.Mutex
-	content []byte
-	lines   []string
-	read    bool
-	err     error // why it was not read
+// content is what a file holds, as far as it was asked for.
+type content struct {
+	bytes    []byte
+	err      error // why it was not read
+	lines    []string
+	notebook func() (*NotebookFile, error)
 }
 
 // errLarge is that of a file that is not read because of its size.
@@ -73,45 +75,48 @@ var errLarge = errors.New("larger than the limit")
 
 // Bytes is the content; nil if it cannot be read or is larger than the limit.
 // It is not to be changed.
-func (f *File) Bytes() []byte {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.load()
-	return f.content
-}
+func (f *File) Bytes() []byte { return f.load().bytes }
 
 // load reads the file, once.
-func (f *File) load() {
-	if f.read {
-		return
+func (f *File) load() *content {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held != nil {
+		return f.held
 	}
-	f.read = true
-	if f.Size > f.limits.FileSize {
-		f.err = errLarge
-		return
+	c, most := &content{}, f.Repo.limits.size(f.Kind)
+	f.held = c
+	if f.Size > most {
+		c.err = errLarge
+		return c
 	}
-	f.content, f.err = f.readAtMost(f.limits.FileSize + 1)
-	if int64(len(f.content)) > f.limits.FileSize {
-		f.content, f.err = nil, errLarge // it grew
+	if c.bytes, c.err = f.readAtMost(most + 1); int64(len(c.bytes)) > most {
+		c.err = errLarge // it grew
 	}
+	if c.err != nil {
+		c.bytes = nil
+	}
+	c.notebook = sync.OnceValues(func() (*NotebookFile, error) { return parseNotebook(c.bytes) })
+	return c
 }
 
 // Head is the beginning of the file, n bytes at most, however large it is.
 func (f *File) Head(n int) []byte {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.content != nil {
-		return f.content[:min(n, len(f.content))]
+	held := f.held
+	f.mu.Unlock()
+	if held != nil && held.bytes != nil {
+		return held.bytes[:min(n, len(held.bytes))]
 	}
 	head, err := f.readAtMost(int64(n))
 	if err != nil {
-		f.err = err
+		return nil
 	}
 	return head
 }
 
 func (f *File) readAtMost(n int64) ([]byte, error) {
-	file, err := f.fsys.Open(f.Path)
+	file, err := f.Repo.fsys.Open(f.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -125,21 +130,21 @@ func (f *File) readAtMost(n int64) ([]byte, error) {
 // it: a NUL in its first 8000 bytes.
 func (f *File) Binary() bool { return bytes.IndexByte(f.Head(8000), 0) >= 0 }
 
-// Lines are the lines without their ends. It is not to be changed.
+// Lines are the lines without their ends. The list is not to be changed.
 func (f *File) Lines() []string {
+	c := f.load()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.load()
-	if f.lines == nil && len(f.content) > 0 {
-		f.lines = strings.Split(string(f.content), "\n")
-		for i, line := range f.lines {
-			f.lines[i] = strings.TrimSuffix(line, "\r")
+	if c.lines == nil && len(c.bytes) > 0 {
+		c.lines = strings.Split(string(c.bytes), "\n")
+		for i, line := range c.lines {
+			c.lines[i] = strings.TrimSuffix(line, "\r")
 		}
-		if last := len(f.lines) - 1; f.lines[last] == "" {
-			f.lines = f.lines[:last]
+		if last := len(c.lines) - 1; c.lines[last] == "" {
+			c.lines = c.lines[:last]
 		}
 	}
-	return f.lines
+	return c.lines
 }
 
 // Line is the line of that number, from 1; "" if there is none.
@@ -159,18 +164,28 @@ func (f *File) YAML() (*yaml.Node, error) {
 	return &document, err
 }
 
+// Notebook reads the cells of a notebook.
+func (f *File) Notebook() (*NotebookFile, error) {
+	c := f.load()
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.notebook()
+}
+
 // release forgets what was read, to be read again when it is asked for.
 func (f *File) release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.content, f.lines, f.read = nil, nil, false
+	f.held = nil
 }
 
-// clip shortens a line around the column that is of interest.
+// clip shortens a line around the column that is of interest, and makes it
+// fit for a report.
 func clip(line string, column int) string {
-	if len(line) <= longestSource {
-		return strings.ToValidUTF8(line, "�")
+	if len(line) > longestSource {
+		from := min(max(0, column-1-longestSource/2), len(line)-longestSource)
+		line = line[from : from+longestSource]
 	}
-	from := min(max(0, column-1-longestSource/2), len(line)-longestSource)
-	return strings.ToValidUTF8(line[from:from+longestSource], "")
+	return strings.ToValidUTF8(strings.Clone(line), "�")
 }

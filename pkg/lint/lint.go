@@ -9,107 +9,137 @@ package lint
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
-	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"gitlab.com/towline/towline/pkg/fault"
 )
+
+// Own is the name of Towline's own rules, beside the tools whose findings are merged in.
+const Own = "towline"
 
 // Options is what is looked at, and how.
 type Options struct {
-	FS      fs.FS    // the repository; its links are not followed
-	Listed  []string // the files to look at, slash-separated, as git lists them; nil: the folder is walked
-	Tracked []string // those of them that git tracks; nil: unknown
-	Only    []string // findings are wanted in these files only; nil: in all
-	Profile Profile  // "" for Team
-	Rules   []Rule   // nil: the whole Catalogue
-	Limits  Limits   // zero fields take the defaults
+	FS        fs.FS             // the repository; its links are not followed
+	Listed    []string          // the files to look at, slash-separated, as git lists them; nil: the folder is walked
+	Tracked   []string          // those of them that git tracks; nil: unknown
+	Only      []string          // findings are wanted in these files, and below these folders, only; nil: in all
+	Installed map[string]string // version of each Python package of the project's environment, by its normalised name; nil: unknown
+	Profile   Profile           // "" for the one that Detect finds
+	Settings  Settings
+	Baseline  *Baseline // findings that are known, and not told; nil for none
+	Rules     []Rule    // nil: the whole Catalogue
+	Limits    Limits
+
+	// Others runs other tools, beside the rules. It is given the repository's
+	// files that findings are wanted in; nil: there are none.
+	Others func(ctx context.Context, repo *Repo) Others
+}
+
+// Others is what other tools found.
+type Others struct {
+	Findings []Finding
+	Ran      []string // the tools that ran to their end
 }
 
 // Result is what was found.
 type Result struct {
 	Profile  Profile
+	Why      string    // why it is that profile, if it was detected
 	Findings []Finding // by path, line, column and rule
 	Files    int       // how many were looked at
+	Ignored  int       // findings that a comment silences
+	Known    int       // findings that stand in the baseline
 }
 
-// Run looks for every rule in every file, several files at a time. Its error
-// is that of ctx, or of a repository that cannot be read at all.
+// Run looks for every rule in every file, several files at a time. Beside a
+// result its error is that of a rule that broke down; without one it is that
+// of ctx, or of a repository that cannot be read at all.
 func Run(ctx context.Context, o Options) (Result, error) {
-	if o.Profile == "" {
-		o.Profile = Team
-	}
 	if o.Rules == nil {
 		o.Rules = Catalogue()
 	}
 	o.Limits = o.Limits.withDefaults()
-	s := &scan{options: o}
+	s := newScan(o)
 	repo, err := s.survey(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.files(ctx, repo); err != nil {
+	why := ""
+	if repo.Profile = o.Profile; o.Profile == "" {
+		repo.Profile, why = Detect(repo)
+	}
+	s.settle(repo)
+	var others Others
+	group, within := errgroup.WithContext(ctx)
+	if o.Others != nil {
+		group.Go(func() error {
+			others = o.Others(within, repo)
+			return nil
+		})
+	}
+	group.Go(func() error { return s.look(within, repo) })
+	if err := group.Wait(); err != nil {
 		return Result{}, err
 	}
-	if err := s.whole(ctx, repo); err != nil {
-		return Result{}, err
+	if ctx.Err() != nil {
+		return Result{}, context.Cause(ctx)
 	}
-	findings := s.findings(repo)
-	return Result{Profile: o.Profile, Findings: findings, Files: len(repo.files)}, nil
+	result := s.finish(repo, others)
+	result.Profile, result.Why, result.Files = repo.Profile, why, len(repo.files)
+	return result, s.broken()
 }
 
 // scan is one run of the linter.
 type scan struct {
 	options Options
+	levels  map[string]Severity // of each rule, in this profile and with these settings
+	exclude excluder
+	own     *Report   // of the linter itself, about what is no file
 	reports []*Report // one for each file, then one for each rule that sees more
+	ignores [][]ignore
 }
 
-// files runs the rules that see one file at a time.
-func (s *scan) files(ctx context.Context, repo *Repo) error {
-	s.reports = append(s.reports, make([]*Report, len(repo.files))...)
-	own := s.reports[len(s.reports)-len(repo.files):]
-	group, ctx := errgroup.WithContext(ctx)
-	workers := min(runtime.GOMAXPROCS(0), maxWorkers)
-	for w := range workers {
-		group.Go(func() error {
-			for i := w; i < len(repo.files); i += workers {
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if f := repo.files[i]; s.wanted(f.Path) {
-					own[i] = s.file(f)
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
+func newScan(o Options) *scan {
+	s := &scan{options: o, levels: map[string]Severity{}, exclude: newExcluder(o.Settings)}
+	slices.Sort(s.options.Only)
+	s.own = s.report()
+	return s
 }
 
-func (s *scan) file(f *File) *Report {
-	r := &Report{profile: s.options.Profile}
+func (s *scan) report() *Report { return &Report{levels: s.levels, rules: s.options.Rules} }
+
+// settle finds out how bad each rule is here.
+func (s *scan) settle(repo *Repo) {
 	for i := range s.options.Rules {
 		rule := &s.options.Rules[i]
-		if rule.File != nil && rule.severity(s.options.Profile) != Off {
-			r.run(rule, f.Path, func() { rule.File(f, r) })
+		s.levels[rule.ID] = rule.severity(repo.Profile)
+		if severity, set := s.options.Settings.Severity[rule.ID]; set {
+			s.levels[rule.ID] = severity
 		}
 	}
-	f.release()
-	return r
+	s.checkSettings(repo)
 }
 
-// whole runs the rules that see the repository or a model.
-func (s *scan) whole(ctx context.Context, repo *Repo) error {
+// look runs the rules: first those that see one file at a time, then those
+// that see the repository or a model.
+func (s *scan) look(ctx context.Context, repo *Repo) error {
+	if err := s.files(ctx, repo); err != nil {
+		return err
+	}
 	for i := range s.options.Rules {
 		rule := &s.options.Rules[i]
-		if rule.severity(s.options.Profile) == Off || rule.Repo == nil && rule.Model == nil {
+		if s.levels[rule.ID] == Off || rule.Repo == nil && rule.Model == nil {
 			continue
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		r := &Report{profile: s.options.Profile}
+		r := s.report()
 		s.reports = append(s.reports, r)
 		if rule.Repo != nil {
 			r.run(rule, ".", func() { rule.Repo(repo, r) })
@@ -123,29 +153,93 @@ func (s *scan) whole(ctx context.Context, repo *Repo) error {
 	return nil
 }
 
+// files runs the rules that see one file at a time.
+func (s *scan) files(ctx context.Context, repo *Repo) error {
+	s.reports, s.ignores = make([]*Report, len(repo.files)), make([][]ignore, len(repo.files))
+	var rules []*Rule
+	for i := range s.options.Rules {
+		if rule := &s.options.Rules[i]; rule.File != nil && s.levels[rule.ID] != Off {
+			rules = append(rules, rule)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	next := make(chan int)
+	for range workers() {
+		group.Go(func() error {
+			for i := range next {
+				s.file(repo.files[i], i, rules)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		defer close(next)
+		for i, f := range repo.files {
+			if !s.wanted(f.Path) || s.exclude.all(f.Path) {
+				continue
+			}
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// file runs the rules over one file, and notes which findings its comments silence.
+func (s *scan) file(f *File, i int, rules []*Rule) {
+	r := s.report()
+	for _, rule := range rules {
+		r.run(rule, f.Path, func() { rule.File(f, r) })
+	}
+	s.ignores[i] = readIgnores(f)
+	r.unread(f)
+	f.release()
+	if len(r.findings) > 0 || len(r.broken) > 0 {
+		s.reports[i] = r
+	}
+}
+
 // wanted says whether findings in a file are asked for.
 func (s *scan) wanted(name string) bool {
 	if s.options.Only == nil {
 		return true
 	}
-	_, found := slices.BinarySearch(s.options.Only, name)
-	return found
+	for at := name; ; {
+		if _, found := slices.BinarySearch(s.options.Only, at); found {
+			return true
+		}
+		slash := strings.LastIndexByte(at, '/')
+		if slash < 0 {
+			return false
+		}
+		at = at[:slash]
+	}
 }
 
-// findings puts together what the rules and the files themselves reported.
-func (s *scan) findings(repo *Repo) []Finding {
-	var all []Finding
-	for _, r := range s.reports {
-		if r == nil {
-			continue
-		}
-		for _, f := range r.findings {
-			if s.wanted(f.Path) {
-				f.Source = repo.source(f)
-				all = append(all, *f)
-			}
+// broken is the error of rules that broke down: their silence is no clean bill.
+func (s *scan) broken() error {
+	var lines []string
+	for _, r := range append(s.reports, s.own) {
+		if r != nil {
+			lines = append(lines, r.broken...)
 		}
 	}
-	slices.SortStableFunc(all, Finding.compare)
-	return all
+	if len(lines) == 0 {
+		return nil
+	}
+	return fault.Newf(fault.Bug, "lint: %s", counted(len(lines), "rule broke down", "rules broke down")).
+		With(lines[:min(len(lines), 20)]...).
+		Hintf("please report this; until then switch the rule off in towline.yaml, under lint.rules")
+}
+
+// counted is a number with the word for it.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

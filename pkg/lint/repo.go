@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -13,13 +14,16 @@ import (
 type Repo struct {
 	Profile Profile
 
-	files    []*File // by path
-	byPath   map[string]*File
-	folders  map[string]bool
-	tracked  map[string]bool // nil if git's list is not known
-	manifest *manifest.Manifest
-	problems []manifest.Problem
-	models   []*Model
+	files     []*File // by path
+	folders   map[string]bool
+	tracked   map[string]bool // nil if git's list is not known
+	installed map[string]string
+	manifest  *manifest.Manifest
+	problems  []manifest.Problem
+	models    []*Model
+
+	fsys   fs.FS
+	limits Limits
 }
 
 // Files are all files, by path; links and what is neither file nor folder are
@@ -28,8 +32,10 @@ func (r *Repo) Files() []*File { return r.files }
 
 // File finds a file by its path.
 func (r *Repo) File(name string) (*File, bool) {
-	f, ok := r.byPath[name]
-	return f, ok
+	if i := r.from(name); i < len(r.files) && r.files[i].Path == name {
+		return r.files[i], true
+	}
+	return nil, false
 }
 
 // Folder says whether there is a file in or below a folder.
@@ -38,6 +44,14 @@ func (r *Repo) Folder(name string) bool { return r.folders[path.Clean(name)] }
 // Tracked says whether git tracks a file. Where git's list is not known, every
 // file counts as tracked.
 func (r *Repo) Tracked(name string) bool { return r.tracked == nil || r.tracked[name] }
+
+// Installed is the version of a Python package in the project's environment;
+// false if there is no environment, or it lacks the package. Names are as in
+// PEP 503, normalised.
+func (r *Repo) Installed(name string) (version string, ok bool) {
+	version, ok = r.installed[name]
+	return version, ok
+}
 
 // Manifest is towline.yaml, and whether there is a valid one.
 func (r *Repo) Manifest() (manifest.Manifest, bool) {
@@ -149,13 +163,4 @@ func (r *Repo) below(folder string) []*File {
 func (r *Repo) from(name string) int {
 	i, _ := slices.BinarySearchFunc(r.files, name, func(f *File, name string) int { return strings.Compare(f.Path, name) })
 	return i
-}
-
-// source is the line that a finding is about.
-func (r *Repo) source(f *Finding) string {
-	file, ok := r.File(f.Path)
-	if !ok || f.Line == 0 {
-		return ""
-	}
-	return clip(file.Line(f.Line), f.Column)
 }

@@ -64,12 +64,18 @@ type Example struct {
 	Untracked []string          // files that git does not track; it tracks the others
 	Profile   Profile           // "" for Team
 	At        string            // where the finding is: path:line, or path for a whole file
+	Links     map[string]string // path → where the link leads
+	Closed    []string          // files that may not be read
+	Limits    Limits
+	Settings  Settings
+	Baseline  *Baseline
 }
 
 // Catalogue lists every rule, by ID.
 func Catalogue() []Rule {
 	rules := slices.Concat(
 		repositoryRules(),
+		linterRules(),
 	)
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return rules

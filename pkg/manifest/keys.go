@@ -81,6 +81,7 @@ func Keys() map[string]Key {
 		"models[].evaluate.": evaluateKeys(),
 		"models[].serve.":    serveKeys(),
 		"environments.*.":    environmentKeys(),
+		"lint.":              lintKeys(),
 	} {
 		for name, key := range group {
 			keys[prefix+name] = key

@@ -51,6 +51,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 				MaxRuntime: manifest.Duration(24 * time.Hour),
 			},
 		}},
+		Lint: manifest.Lint{Tools: manifest.LintTools{Pylint: "auto", Ruff: "auto"}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(manifest.Manifest{})); diff != "" {
 		t.Errorf("Load(least.yaml) (-want +got):\n%s", diff)
@@ -102,6 +103,17 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 	if diff := cmp.Diff([][]string{{"url-risk", "domain-risk"}}, got.Linked); diff != "" {
 		t.Errorf("Linked (-want +got):\n%s", diff)
+	}
+	lint := manifest.Lint{
+		Profile: "production", FailOn: "critical", Exclude: []string{"third_party/", "*_pb2.py"},
+		Rules: map[string]manifest.LintRule{
+			"TL101":                {Severity: "minor", Exclude: []string{"fixtures/"}},
+			"pylint:unused-import": {Severity: "off"}, "ruff": {Exclude: []string{"notebooks/"}},
+		},
+		Tools: manifest.LintTools{Pylint: "off", Ruff: "required"},
+	}
+	if diff := cmp.Diff(lint, got.Lint); diff != "" {
+		t.Errorf("Lint (-want +got):\n%s", diff)
 	}
 	if _, ok := got.Environment(manifest.Local); ok {
 		t.Error("Environment(local) is in the manifest, wanted it built in")
@@ -201,4 +213,37 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWhereFindsAKeyOrTheOneAboveIt(t *testing.T) {
+	m := load(t, "testdata/full.yaml")
+	for _, tt := range []struct {
+		name, key string
+		line      int
+	}{
+		{"a value", "project", 3},
+		{"a key in a list", "models[0].name", 5},
+		{"a key that is not there stands for the one above it", "models[0].name.nothing", 5},
+		{"nothing that is known", "nothing", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := m.Where(tt.key); got.Line != tt.line {
+				t.Errorf("Where(%s) = %v, want line %d", tt.key, got, tt.line)
+			}
+		})
+	}
+}
+
+func TestProblemsOfGivesWhatLoadFound(t *testing.T) {
+	_, err := manifest.Load([]byte("apiVersion: towline/v1\nproject: A\nmodels: []\n"))
+	var lines []int
+	for _, p := range manifest.ProblemsOf(err) {
+		lines = append(lines, p.Line)
+	}
+	if diff := cmp.Diff([]int{2, 3}, lines); diff != "" {
+		t.Errorf("lines of the problems (-want +got):\n%s", diff)
+	}
+	if got := manifest.ProblemsOf(fault.Newf(fault.Usage, "another error")); got != nil {
+		t.Errorf("ProblemsOf(another error) = %v, want nil", got)
+	}
 }

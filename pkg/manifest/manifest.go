@@ -23,6 +23,7 @@ type Manifest struct {
 	Models       []Model                `yaml:"models" json:"models"`                                 // the models of this repository
 	Linked       [][]string             `yaml:"linked,omitempty" json:"linked,omitempty"`             // groups of models that are released together, under one version; each a list of their names
 	Environments map[string]Environment `yaml:"environments,omitempty" json:"environments,omitempty"` // where models are shipped to, by name; `local` is built in
+	Lint         Lint                   `yaml:"lint,omitempty" json:"lint,omitzero"`                  // how the repository is checked
 
 	where map[string]Position // of each value, by its path such as models[0].train.count
 }
