@@ -44,6 +44,8 @@ var rooms = map[string]room{
 	"pkg/record":   {floor: floorNouns, pure: true},
 	"pkg/release":  {floor: floorNouns, pure: true},
 
+	"pkg/requirements": {floor: floorNouns, pure: true},
+
 	"pkg/ci":        {floor: floorDecides},
 	"pkg/evidence":  {floor: floorDecides, pure: true},
 	"pkg/drift":     {floor: floorDecides, pure: true},

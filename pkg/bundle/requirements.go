@@ -1,8 +1,6 @@
 package bundle
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,6 +12,7 @@ import (
 	"strings"
 
 	"gitlab.com/towline/towline/pkg/fault"
+	pip "gitlab.com/towline/towline/pkg/requirements"
 )
 
 // requirements is what a requirements file says.
@@ -58,22 +57,17 @@ func (r *requirements) read(file string) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(r.sum, "file %d\n%s\n", len(text), text)
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if err := r.line(filepath.Dir(file), strings.TrimSpace(lines.Text())); err != nil {
+	for _, line := range pip.Lines(text) {
+		if err := r.line(filepath.Dir(file), line); err != nil {
 			return err
 		}
 	}
-	return lines.Err()
+	return nil
 }
 
-func (r *requirements) line(folder, line string) error {
-	if line == "" || strings.HasPrefix(line, "#") {
-		return nil
-	}
-	option, value := splitOption(line)
-	switch option {
+func (r *requirements) line(folder string, line pip.Line) error {
+	value := line.Value
+	switch line.Option {
 	case "-r", "--requirement", "-c", "--constraint":
 		if strings.Contains(value, "://") && !strings.HasPrefix(value, "file://") {
 			r.count++ // nothing is known of it but its address, which is hashed with this file
@@ -84,29 +78,12 @@ func (r *requirements) line(folder, line string) error {
 		return r.wheels(local(folder, value))
 	case "":
 		r.count++
-		return r.wheels(local(folder, line))
+		return r.wheels(local(folder, value))
 	}
 	return nil
 }
 
-// splitOption parts `-r file`, `-rfile` and `--requirement=file`; a line that
-// is no option has the option "".
-func splitOption(line string) (option, value string) {
-	if !strings.HasPrefix(line, "-") {
-		return "", line
-	}
-	end := strings.IndexAny(line, " =\t")
-	if !strings.HasPrefix(line, "--") && (end < 0 || end > 2) {
-		end = min(2, len(line))
-	}
-	if end < 0 {
-		return line, ""
-	}
-	return line[:end], strings.Trim(line[end:], " =\t\"'")
-}
-
 func local(folder, name string) string {
-	name, _, _ = strings.Cut(name, " #")
 	name = filepath.FromSlash(strings.TrimPrefix(name, "file://"))
 	if filepath.IsAbs(name) {
 		return name
