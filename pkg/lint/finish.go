@@ -55,7 +55,11 @@ func (s *scan) gather(repo *Repo, others Others) []*Finding {
 // that one file is held at a time.
 func (s *scan) sources(repo *Repo, all []*Finding) {
 	var file *File
+	secret := secretLines(all)
 	for _, f := range all {
+		if secret[lineOf{f.Path, f.Line}] {
+			f.Source, f.hidden = redacted, true
+		}
 		if f.Line == 0 || f.Source != "" {
 			continue
 		}
@@ -73,6 +77,26 @@ func (s *scan) sources(repo *Repo, all []*Finding) {
 			f.Source = clip(file.Line(f.Line), f.Column)
 		}
 	}
+}
+
+// redacted stands for a line that holds a secret.
+const redacted = "[redacted]"
+
+// lineOf is one line of a file.
+type lineOf struct {
+	path string
+	line int
+}
+
+// secretLines are those that any finding says hold a secret.
+func secretLines(all []*Finding) map[lineOf]bool {
+	lines := map[lineOf]bool{}
+	for _, f := range all {
+		for line := f.Line; f.hidden && line <= max(f.Line, f.EndLine); line++ {
+			lines[lineOf{f.Path, line}] = true
+		}
+	}
+	return lines
 }
 
 // cellLine is a line of a notebook's cell.

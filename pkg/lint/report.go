@@ -28,6 +28,8 @@ type Finding struct {
 	Source      string // the line, shortened where it is long
 	Fingerprint string // what the finding is known by while lines move; set by Run
 	Fix         *Fix   // nil unless it is certain what to write
+
+	hidden bool // the line holds a secret, and is never repeated
 }
 
 // Place is where the finding is, as people read it: train.py:12:5,

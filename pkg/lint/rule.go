@@ -76,6 +76,7 @@ func Catalogue() []Rule {
 	rules := slices.Concat(
 		repositoryRules(),
 		linterRules(),
+		manifestRules(),
 	)
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })
 	return rules
