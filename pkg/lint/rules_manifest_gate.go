@@ -121,7 +121,7 @@ func (m *Model) mentions(words ...string) bool {
 // mentionsPart says whether a text stands in the model's code, within a word too.
 func (m *Model) mentionsPart(text string) bool {
 	for _, f := range m.code() {
-		if len(text) > 2 && bytes.Contains(f.Bytes(), []byte(text)) {
+		if len(text) > 1 && bytes.Contains(f.Bytes(), []byte(text)) {
 			return true
 		}
 	}

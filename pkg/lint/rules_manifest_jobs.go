@@ -85,7 +85,7 @@ func unknownInstances(m *Model, r *Report) {
 			r.Manifest(m.Position(use.key), "there is no %s: instances of %s have other sizes", use.instance, family)
 		default:
 			f := r.Manifest(m.Position(use.key), "%s is not among the types for %s that this version of Towline knows", use.instance, use.for_)
-			f.Severity = min(f.Severity, Minor) // it may be newer
+			f.Severity = min(f.Severity, Minor) // it may be newer than the list
 		}
 	}
 }
