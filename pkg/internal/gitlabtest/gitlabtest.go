@@ -1,240 +1,150 @@
-// Package gitlabtest is a small GitLab for tests: tags and releases of one
-// project, over a bare git repository or over nothing but memory.
+// Package gitlabtest is a GitLab for tests: projects, tokens, jobs with their
+// artifacts, generic packages, tags and releases, and an object storage on
+// another port.
 //
-// It keeps GitLab's promises: a release makes its tag if there is none and
-// takes the one that is there, a second release of a tag is a conflict, what a
-// token may not see is not found, and a limit says when to come back.
+// It keeps GitLab's promises: what a token may not see is not found, a job
+// token needs the allowlist of the project it goes to, and of an artifact a
+// licence; by ref there is the archive of the latest pipeline that succeeded,
+// never of one that runs; a release makes its tag if there is none and takes
+// the one that is there; a limit says when to come back. It never talks to
+// anything but loopback, and remembers every request it was sent.
 package gitlabtest
 
 import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// Project is the number of the project that there is.
+// Project is the number of the project that there is from the start.
 const Project = "42"
 
-// Token is the job token that is accepted.
+// OwnProject is Project as a number.
+const OwnProject = 42
+
+// Token is a job token of that project.
 const Token = "job-token-of-the-test" //nolint:gosec // of a fake
 
 // Server is a GitLab that runs until the test ends.
 type Server struct {
-	API string // address, with /api/v4
+	API     string // address, with /api/v4
+	Storage string // address of the object storage
 
 	repo string // bare repository, or ""
+	mux  *http.ServeMux
 
-	mu       sync.Mutex
-	tags     map[string]Tag
-	releases map[string]string // tag → description
-	failures []Failure
-	before   func(tag string) // called once, before the next release is made
-	seen     []string
+	mu        sync.Mutex
+	projects  []*ProjectSettings
+	tokens    map[string]Credential
+	jobs      []*Job
+	pipelines map[int]string    // status, by number
+	packages  map[string]*blob  // project/name/version/file
+	signed    map[string]*blob  // what addresses of the object storage stand for
+	tags      map[string]Tag    // of OwnProject
+	releases  map[string]string // of OwnProject: tag → description
+	before    func(tag string)  // called once, before the next release is made
+	failures  []Failure
+	transfer  Transfer
+
+	seen     sync.Mutex // may be taken while mu is held
+	requests []*Request
 }
 
-// Tag is a tag, as the API tells of it.
-type Tag struct {
-	Name    string `json:"name"`
-	Message string `json:"message"`
-	Target  string `json:"target"`
-}
-
-// Failure is an answer to requests of a method, instead of what they ask for.
+// Failure is an answer to one request, instead of what it asks for.
 type Failure struct {
 	Method     string
+	Path       string // a part of the path; "" for any
 	Status     int
 	Body       string
-	RetryAfter string
-	Done       bool // it is carried out nevertheless: only the answer is lost
+	RetryAfter string // of a 429; application limits come without
+	Done       bool   // it is carried out nevertheless: only the answer is lost
 }
 
-// Start starts a server over a bare repository; over memory if repo is "".
+// Start starts a server, whose project OwnProject has a bare repository; tags
+// and releases are kept in memory if repo is "".
 func Start(t testing.TB, repo string) *Server {
 	t.Helper()
 	s := New(repo)
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	s.API = server.URL + "/api/v4"
+	api, storage := httptest.NewServer(s), httptest.NewServer(http.HandlerFunc(s.serveStorage))
+	t.Cleanup(api.Close)
+	t.Cleanup(storage.Close)
+	s.API, s.Storage = api.URL+"/api/v4", storage.URL
 	return s
 }
 
 // New makes the handler of a server, for those who listen themselves.
 func New(repo string) *Server {
-	return &Server{repo: repo, tags: map[string]Tag{}, releases: map[string]string{}}
+	s := &Server{
+		repo: repo, tokens: map[string]Credential{}, pipelines: map[int]string{}, packages: map[string]*blob{},
+		signed: map[string]*blob{}, tags: map[string]Tag{}, releases: map[string]string{},
+	}
+	s.AddProject(ProjectSettings{ID: OwnProject, Path: "group/own"})
+	s.AddToken(Token, Credential{Project: OwnProject})
+	s.mux = http.NewServeMux()
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /api/v4/projects/{id}/repository/tags/{tag}": s.ownProject(s.getTag),
+		"POST /api/v4/projects/{id}/releases":             s.ownProject(s.postRelease),
+		"DELETE /api/v4/projects/{id}/releases/{tag}":     s.ownProject(s.deleteRelease),
+		"GET /api/v4/job":                                                    s.getOwnJob,
+		"GET /api/v4/projects/{id}/jobs/{job}":                               s.within(s.getJob),
+		"GET /api/v4/projects/{id}/pipelines/{pipeline}/jobs":                s.within(s.listJobs),
+		"GET /api/v4/projects/{id}/jobs/{job}/artifacts":                     s.within(s.getArtifacts),
+		"GET /api/v4/projects/{id}/jobs/artifacts/{ref}/download":            s.within(s.getArtifactsByRef),
+		"PUT /api/v4/projects/{id}/packages/generic/{name}/{version}/{file}": s.within(s.putPackage),
+		"GET /api/v4/projects/{id}/packages/generic/{name}/{version}/{file}": s.within(s.getPackage),
+	} {
+		s.mux.HandleFunc(pattern, handle)
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusNotFound, "404 Not Found") })
+	return s
 }
 
-// Fail has the next requests of these methods fail, one for each failure.
+// Handle adds a call of the API; the pattern is one of http.ServeMux.
+func (s *Server) Handle(pattern string, handle http.HandlerFunc) { s.mux.HandleFunc(pattern, handle) }
+
+// Fail has the next requests of these kinds fail, one for each failure.
 func (s *Server) Fail(failures ...Failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures = append(s.failures, failures...)
 }
 
-// BeforeRelease is called once, when the next release is about to be made.
-func (s *Server) BeforeRelease(f func(tag string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
-}
-
-// PutTag makes a tag, as another client would.
-func (s *Server) PutTag(tag Tag) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tags[tag.Name] = tag
-}
-
-// Releases are the descriptions of the releases there are, by tag.
-func (s *Server) Releases() map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := map[string]string{}
-	for tag, text := range s.releases {
-		all[tag] = text
-	}
-	return all
-}
-
-// Seen are the requests so far: method and path.
-func (s *Server) Seen() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.seen...)
-}
-
 // ServeHTTP answers the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	told := s.record("gitlab", w, r)
+	if _, known := s.credential(r); !known {
+		tell(told, http.StatusUnauthorized, "401 Unauthorized")
+		return
+	}
+	f, fails := s.nextFailure(r)
+	if !fails {
+		s.mux.ServeHTTP(told, r)
+		return
+	}
+	if f.Done {
+		s.mux.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if f.RetryAfter != "" {
+		told.Header().Set("Retry-After", f.RetryAfter)
+	}
+	told.WriteHeader(f.Status)
+	_, _ = told.Write([]byte(f.Body))
+}
+
+// nextFailure takes the failure that waits for such a request, if there is one.
+func (s *Server) nextFailure(r *http.Request) (Failure, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen = append(s.seen, r.Method+" "+r.URL.EscapedPath())
-	if r.Header.Get("Job-Token") != Token {
-		tell(w, http.StatusUnauthorized, "401 Unauthorized")
-		return
-	}
 	for i, f := range s.failures {
-		if f.Method != r.Method {
-			continue
-		}
-		s.failures = append(s.failures[:i:i], s.failures[i+1:]...)
-		if f.Done {
-			s.answer(httptest.NewRecorder(), r)
-		}
-		if f.RetryAfter != "" {
-			w.Header().Set("Retry-After", f.RetryAfter)
-		}
-		w.WriteHeader(f.Status)
-		_, _ = w.Write([]byte(f.Body))
-		return
-	}
-	s.answer(w, r)
-}
-
-func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
-	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/v4/projects/"+Project)
-	if !ok {
-		tell(w, http.StatusNotFound, "404 Project Not Found")
-		return
-	}
-	tag, isTag := strings.CutPrefix(path, "/repository/tags/")
-	release, isRelease := strings.CutPrefix(path, "/releases/")
-	switch {
-	case isTag && r.Method == http.MethodGet:
-		s.getTag(w, unescaped(tag))
-	case isRelease && r.Method == http.MethodDelete:
-		delete(s.releases, unescaped(release))
-		tell(w, http.StatusOK, "deleted")
-	case path == "/releases" && r.Method == http.MethodPost:
-		s.postRelease(w, r)
-	default:
-		tell(w, http.StatusNotFound, "404 Not Found")
-	}
-}
-
-func unescaped(part string) string {
-	text, err := url.PathUnescape(part)
-	if err != nil {
-		return part
-	}
-	return text
-}
-
-func (s *Server) getTag(w http.ResponseWriter, name string) {
-	tag, ok := s.find(name)
-	if !ok {
-		tell(w, http.StatusNotFound, "404 Tag Not Found")
-		return
-	}
-	write(w, http.StatusOK, tag)
-}
-
-func (s *Server) find(name string) (Tag, bool) {
-	if s.repo == "" {
-		tag, ok := s.tags[name]
-		return tag, ok
-	}
-	target, err := s.git("rev-parse", "--verify", "--quiet", "refs/tags/"+name+"^{commit}")
-	if err != nil {
-		return Tag{}, false
-	}
-	message, err := s.git("for-each-ref", "--format=%(if:equals=tag)%(objecttype)%(then)%(contents)%(end)", "refs/tags/"+name)
-	return Tag{Name: name, Message: message, Target: target}, err == nil
-}
-
-func (s *Server) postRelease(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Tag         string `json:"tag_name"`
-		Ref         string `json:"ref"`
-		Message     string `json:"tag_message"`
-		Description string `json:"description"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Tag == "" {
-		tell(w, http.StatusBadRequest, "tag_name is missing")
-		return
-	}
-	if s.before != nil {
-		before := s.before
-		s.before = nil
-		s.mu.Unlock()
-		before(in.Tag)
-		s.mu.Lock()
-	}
-	if _, twice := s.releases[in.Tag]; twice {
-		tell(w, http.StatusConflict, "Release already exists")
-		return
-	}
-	if _, there := s.find(in.Tag); !there {
-		if err := s.make(Tag{Name: in.Tag, Message: in.Message, Target: in.Ref}); err != nil {
-			tell(w, http.StatusBadRequest, "Target "+in.Ref+" is invalid")
-			return
+		if f.Method == r.Method && strings.Contains(r.URL.EscapedPath(), f.Path) {
+			s.failures = append(s.failures[:i:i], s.failures[i+1:]...)
+			return f, true
 		}
 	}
-	s.releases[in.Tag] = in.Description
-	write(w, http.StatusCreated, map[string]string{"tag_name": in.Tag, "description": in.Description})
-}
-
-func (s *Server) make(tag Tag) error {
-	if s.repo == "" {
-		s.tags[tag.Name] = tag
-		return nil
-	}
-	_, err := s.git("tag", "-a", "--cleanup=verbatim", "-m", tag.Message, "--", tag.Name, tag.Target)
-	return err
-}
-
-func (s *Server) git(args ...string) (string, error) {
-	cmd := exec.Command("git", args...)
-	cmd.Dir, cmd.Env = s.repo, []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.DevNull, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1",
-		"GIT_COMMITTER_NAME=GitLab", "GIT_COMMITTER_EMAIL=gitlab@towline.invalid",
-	}
-	out, err := cmd.Output()
-	return strings.TrimRight(string(out), "\n"), err
+	return Failure{}, false
 }
 
 func tell(w http.ResponseWriter, status int, message string) {

@@ -1,0 +1,114 @@
+package gitlabtest
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ProjectSettings are a project and what decides who gets at it.
+type ProjectSettings struct {
+	ID   int
+	Path string
+
+	Free     bool  // not licensed: its artifacts are not found with a job token
+	Allow    []int // projects whose job tokens it lets in
+	HideJobs bool  // job tokens may not list and read jobs, as before 18.x
+}
+
+// Credential is what a token may be used for.
+type Credential struct {
+	Project  int    // that the job of a job token runs in
+	Job      int    // the job of a job token
+	Header   string // that carries it; JOB-TOKEN for a job token, else PRIVATE-TOKEN or Authorization
+	Projects []int  // that a token of a person or project may see
+}
+
+// AddProject makes a project.
+func (s *Server) AddProject(p ProjectSettings) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.projects = append(s.projects, &p)
+}
+
+// ChangeProject changes the settings of a project.
+func (s *Server) ChangeProject(id int, change func(*ProjectSettings)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.projects {
+		if p.ID == id {
+			change(p)
+		}
+	}
+}
+
+// AddToken makes a token. One with a Project and no Header is a job token, any
+// other one without is a project's own.
+func (s *Server) AddToken(value string, c Credential) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case c.Header == "" && c.Project != 0:
+		c.Header = "Job-Token"
+	case c.Header == "":
+		c.Header = "Private-Token"
+	}
+	s.tokens[value] = c
+}
+
+// credential finds whose the request is. A token in a header that is not its
+// own is none.
+func (s *Server) credential(r *http.Request) (Credential, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, header := range []string{"Job-Token", "Private-Token", "Authorization"} {
+		value := r.Header.Get(header)
+		if header == "Authorization" {
+			value = strings.TrimPrefix(value, "Bearer ")
+		}
+		if value == "" {
+			continue
+		}
+		c, ok := s.tokens[value]
+		return c, ok && strings.EqualFold(c.Header, header)
+	}
+	return Credential{}, false
+}
+
+// access is a project that a token may enter.
+type access struct {
+	project ProjectSettings
+	who     Credential
+}
+
+func (a access) jobToken() bool { return a.who.Project != 0 }
+
+// within finds the project of a call and asks whether the token may enter it.
+func (s *Server) within(f func(http.ResponseWriter, *http.Request, access)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		who, _ := s.credential(r)
+		project, ok := s.project(r.PathValue("id"))
+		at := access{project, who}
+		switch {
+		case !ok, !at.jobToken() && !slices.Contains(who.Projects, project.ID):
+			tell(w, http.StatusNotFound, "404 Project Not Found")
+		case at.jobToken() && who.Project != project.ID && !slices.Contains(project.Allow, who.Project):
+			tell(w, http.StatusForbidden, "403 Forbidden")
+		default:
+			f(w, r, at)
+		}
+	}
+}
+
+// project finds a project by number or path.
+func (s *Server) project(id string) (ProjectSettings, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.projects {
+		if strconv.Itoa(p.ID) == id || p.Path == id {
+			return *p, true
+		}
+	}
+	return ProjectSettings{}, false
+}
