@@ -42,7 +42,11 @@ func run(towline string, runs int) error {
 	if err := build(peer); err != nil {
 		return err
 	}
-	ours, theirs, err := measure(towline, peer, runs)
+	copies, err := install(folder, towline, peer)
+	if err != nil {
+		return err
+	}
+	ours, theirs, err := measure(copies[0], copies[1], runs)
 	if err != nil {
 		return err
 	}
@@ -65,6 +69,24 @@ func build(peer string) error {
 		return fmt.Errorf("build the peer: %w\n%s", err, out)
 	}
 	return nil
+}
+
+// install copies programs into the folder, as installing them would: what the
+// linker left is read in smaller pages, which alone costs a start 1.5 ms.
+func install(folder string, programs ...string) ([]string, error) {
+	var copies []string
+	for i, program := range programs {
+		body, err := os.ReadFile(program)
+		if err != nil {
+			return nil, err
+		}
+		name := filepath.Join(folder, fmt.Sprintf("installed-%d", i))
+		if err := os.WriteFile(name, body, 0o755); err != nil {
+			return nil, err
+		}
+		copies = append(copies, name)
+	}
+	return copies, nil
 }
 
 // measure starts both programs in turn and returns what each start took, sorted.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Job is a GitLab job. A fact that GitLab did not give, or that has not the
@@ -38,12 +39,12 @@ type Job struct {
 }
 
 var (
-	number  = regexp.MustCompile(`^[1-9][0-9]{0,18}$`)
-	sha     = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	path    = regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$`)
-	word    = regexp.MustCompile(`^[a-z_]+$`)
-	version = regexp.MustCompile(`^[0-9A-Za-z.+-]+$`)
-	line    = regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`)
+	number  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]{0,18}$`) })
+	sha     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`) })
+	path    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+$`) })
+	word    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z_]+$`) })
+	version = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z.+-]+$`) })
+	line    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\x00-\x1f\x7f]+$`) })
 )
 
 // longest is how many bytes a fact may have. A count in the pattern would say
@@ -56,8 +57,8 @@ func FromEnv(getenv func(string) string) (Job, bool) {
 	if getenv("GITLAB_CI") != "true" {
 		return Job{}, false
 	}
-	read := func(name string, shape *regexp.Regexp) string {
-		if value := getenv(name); len(value) <= longest && shape.MatchString(value) {
+	read := func(name string, shape func() *regexp.Regexp) string {
+		if value := getenv(name); len(value) <= longest && shape().MatchString(value) {
 			return value
 		}
 		return ""

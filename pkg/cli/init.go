@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -121,11 +122,11 @@ func roomFor(root string, bare bool) error {
 	return nil
 }
 
-var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+var notInNames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9]+`) })
 
 // projectName makes a legal project name of a folder's.
 func projectName(folder string) string {
-	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(folder), "-"), "-")
+	name := strings.Trim(notInNames().ReplaceAllString(strings.ToLower(folder), "-"), "-")
 	if len(name) > 32 {
 		name = strings.Trim(name[:32], "-")
 	}
@@ -135,7 +136,7 @@ func projectName(folder string) string {
 	return name
 }
 
-var projectLine = regexp.MustCompile(`(?m)^project: .*$`)
+var projectLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^project: .*$`) })
 
 // exampleFiles are those of the example repository, under the project's name.
 func exampleFiles(project string) ([]newFile, error) {
@@ -151,7 +152,7 @@ func exampleFiles(project string) ([]newFile, error) {
 		}
 		switch name {
 		case manifest.File:
-			body = projectLine.ReplaceAll(body, []byte("project: "+project))
+			body = projectLine().ReplaceAll(body, []byte("project: "+project))
 			body = append([]byte(schemaLine), body...)
 		case "README.md":
 			_, rest, _ := strings.Cut(string(body), "\n")

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // spdxOf are the identifiers of the licences that classifiers and the old
@@ -39,7 +40,7 @@ var spdxOf = map[string]string{
 }
 
 // expressionShape is what an SPDX licence expression is made of.
-var expressionShape = regexp.MustCompile(`^[A-Za-z0-9.+()-]+( [A-Za-z0-9.+()-]+)*$`)
+var expressionShape = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9.+()-]+( [A-Za-z0-9.+()-]+)*$`) })
 
 // maxName is how long a licence's name may be; beyond it stands its text.
 const maxName = 100
@@ -48,7 +49,7 @@ const maxName = 100
 // statement to the least: an SPDX expression, one name that stands for an
 // identifier, the classifiers, the free text if it is short enough for a name.
 func licences(expression, free string, classified []string) (list []string, spdx bool) {
-	if expression != "" && expressionShape.MatchString(expression) {
+	if expression != "" && expressionShape().MatchString(expression) {
 		return []string{expression}, true
 	}
 	if id := spdxOf[strings.ToLower(free)]; id != "" {

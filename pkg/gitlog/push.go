@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -121,11 +122,11 @@ func (s *side) know(ctx context.Context) error {
 	return s.fetch(ctx, "+refs/heads/*:refs/x/heads/*")
 }
 
-var gitVersion = regexp.MustCompile(`(\d+)\.(\d+)`)
+var gitVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(\d+)\.(\d+)`) })
 
 // olderThan reads the answer of git version.
 func olderThan(answer string, major, minor int) bool {
-	found := gitVersion.FindStringSubmatch(answer)
+	found := gitVersion().FindStringSubmatch(answer)
 	if found == nil {
 		return true
 	}

@@ -27,7 +27,7 @@ type Index struct {
 }
 
 var (
-	name     = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	name     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`) })
 	identity = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 	digest   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
 )
@@ -108,8 +108,8 @@ func (r Record) check() error {
 		legal     *regexp.Regexp
 		optional  bool
 	}{
-		{"project", r.Project, name, false},
-		{"model", r.Model, name, false},
+		{"project", r.Project, name(), false},
+		{"model", r.Model, name(), false},
 		{"identity", r.Identity, identity(), true},
 		{"image.digest", r.imageDigest(), digest(), true},
 	} {

@@ -4,14 +4,17 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"sync"
 )
 
 var (
 	// webAddress finds the parts of an address that may hold secrets: who signs
 	// in, and everything behind a question mark.
-	webAddress = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/"'@]*@)?([^\s"'?#]*)(?:[?#][^\s"']*?)?(:?(?:[\s"']|$))`)
+	webAddress = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/"'@]*@)?([^\s"'?#]*)(?:[?#][^\s"']*?)?(:?(?:[\s"']|$))`)
+	})
 	// query finds what is left of them in addresses without a host.
-	query = regexp.MustCompile(`\?[^\s"'=?]+=[^\s"']*`)
+	query = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\?[^\s"'=?]+=[^\s"']*`) })
 )
 
 // failure is an error with a text that may be shown.
@@ -38,7 +41,7 @@ func Clean(err error) error {
 
 // CleanText takes credentials and query strings out of the addresses in a text.
 func CleanText(text string) string {
-	return query.ReplaceAllString(webAddress.ReplaceAllString(text, "$1$2$3"), "")
+	return query().ReplaceAllString(webAddress().ReplaceAllString(text, "$1$2$3"), "")
 }
 
 // bare is an error of net/http without the address, which its client adds again.

@@ -117,7 +117,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case !ok:
 		r.next.ServeHTTP(w, req)
-	case !validName.MatchString(p.repository):
+	case !validName().MatchString(p.repository):
 		fail(w, http.StatusBadRequest, "NAME_INVALID", "a repository's name has lower-case letters, digits and single separators")
 	case p.kind == "uploads":
 		r.upload(w, req, p)
@@ -133,7 +133,9 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // validName is the distribution specification's pattern of repository names.
-var validName = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+var validName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+})
 
 // target is what a path names.
 type target struct {

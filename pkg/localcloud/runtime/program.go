@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -30,7 +31,7 @@ const (
 	pythonLabel = "org.towline.python"
 )
 
-var pythonName = regexp.MustCompile(`^python(3(?:\.[0-9]+)?)?$`)
+var pythonName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^python(3(?:\.[0-9]+)?)?$`) })
 
 // findProgram finds what `docker run IMAGE args…` would run.
 func findProgram(tree string, config v1.Config, args []string) (program, error) {
@@ -57,7 +58,7 @@ func findProgram(tree string, config v1.Config, args []string) (program, error) 
 		}
 		return program{path: candidate, args: line[1:], interpreter: shebang}, nil
 	}
-	if pythonName.MatchString(path.Base(line[0])) { // an image without a Python of its own
+	if pythonName().MatchString(path.Base(line[0])) { // an image without a Python of its own
 		return program{args: line[1:], interpreter: []string{line[0]}}, nil
 	}
 	return program{}, fault.Newf(fault.Missing, "the image has no program %s", line[0]).
@@ -127,7 +128,7 @@ func (p *Process) interpreter(ctx context.Context, prog program, config v1.Confi
 		return interpreter{}, nil
 	}
 	name, rest := prog.interpreter[0], prog.interpreter[1:]
-	match := pythonName.FindStringSubmatch(path.Base(name))
+	match := pythonName().FindStringSubmatch(path.Base(name))
 	if match == nil {
 		return p.other(prog)
 	}
