@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
 // Contents are what was found in an image.
@@ -27,23 +25,22 @@ type Contents struct {
 // SBOM is the bill of materials as CycloneDX 1.6 JSON. The same contents give
 // the same bytes; the serial number is made of them, and there is no time.
 func SBOM(c Contents) ([]byte, error) {
-	bom := cdx.NewBOM()
-	bom.SpecVersion, bom.JSONSchema = cdx.SpecVersion1_6, "http://cyclonedx.org/schema/bom-1.6.schema.json"
+	bom := cdxBOM{Schema: cdxSchema, Format: cdxFormat, Spec: cdxSpec, Version: 1}
 	image := imageComponent(c)
-	bom.Metadata = &cdx.Metadata{
-		Tools:      &cdx.ToolsChoice{Components: &[]cdx.Component{{Type: cdx.ComponentTypeApplication, Name: "towline", Version: c.Tool}}},
+	bom.Metadata = &cdxMetadata{
+		Tools:      cdxTools{Components: []cdxComponent{{Type: cdxApplication, Name: "towline", Version: c.Tool}}},
 		Component:  &image,
 		Properties: gitlabProperties(c),
 	}
 	list := distinct(c.Distributions)
-	components := make([]cdx.Component, 0, len(list)+1)
+	components := make([]cdxComponent, 0, len(list)+1)
 	if base, ok := baseComponent(c.Base); ok {
 		components = append(components, base)
 	}
 	for _, d := range list {
 		components = append(components, component(d))
 	}
-	bom.Components = &components
+	bom.Components = components
 	bom.Dependencies = dependencies(image.BOMRef, components, list)
 	text, err := encode(bom)
 	if err != nil {
@@ -53,9 +50,12 @@ func SBOM(c Contents) ([]byte, error) {
 	return encode(bom)
 }
 
-func encode(bom *cdx.BOM) ([]byte, error) {
+func encode(bom cdxBOM) ([]byte, error) {
 	var text bytes.Buffer
-	err := cdx.NewBOMEncoder(&text, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom)
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(bom)
 	return text.Bytes(), err
 }
 
@@ -67,74 +67,72 @@ func serial(text []byte) string {
 }
 
 // imageComponent is the image as a whole, by its digest.
-func imageComponent(c Contents) cdx.Component {
+func imageComponent(c Contents) cdxComponent {
 	short := c.Name[strings.LastIndex(c.Name, "/")+1:]
-	image := cdx.Component{
-		BOMRef: c.Image, Type: cdx.ComponentTypeContainer, Name: c.Name, Version: c.Version,
+	image := cdxComponent{
+		BOMRef: c.Image, Type: cdxContainer, Name: c.Name, Version: c.Version,
 		PackageURL: "pkg:oci/" + escape(strings.ToLower(short)) + "@" + escape(c.Image),
 		Hashes:     hashes(c.Image),
 	}
 	if c.Platform != "" {
-		image.Properties = &[]cdx.Property{{Name: "towline:platform", Value: c.Platform}}
+		image.Properties = []cdxProperty{{Name: "towline:platform", Value: c.Platform}}
 	}
 	return image
 }
 
 // baseComponent is the image that this one is built on; what is in it is not
 // looked into, since it is never downloaded.
-func baseComponent(base string) (cdx.Component, bool) {
+func baseComponent(base string) (cdxComponent, bool) {
 	name, digest, found := strings.Cut(base, "@")
 	if !found {
-		return cdx.Component{}, false
+		return cdxComponent{}, false
 	}
 	short := name[strings.LastIndex(name, "/")+1:]
-	return cdx.Component{
-		BOMRef: "base:" + digest, Type: cdx.ComponentTypeContainer, Name: name, Version: digest,
+	return cdxComponent{
+		BOMRef: "base:" + digest, Type: cdxContainer, Name: name, Version: digest,
 		PackageURL: "pkg:oci/" + escape(strings.ToLower(short)) + "@" + escape(digest) + "?repository_url=" + escape(name),
 		Hashes:     hashes(digest),
-		Properties: &[]cdx.Property{{Name: "towline:role", Value: "base image"}},
+		Properties: []cdxProperty{{Name: "towline:role", Value: "base image"}},
 	}, true
 }
 
-func component(d Distribution) cdx.Component {
+func component(d Distribution) cdxComponent {
 	purl := d.PURL()
-	c := cdx.Component{
-		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: d.Name, Version: d.Version, PackageURL: purl,
+	c := cdxComponent{
+		BOMRef: purl, Type: cdxLibrary, Name: d.Name, Version: d.Version, PackageURL: purl,
 		Licenses: licenceChoices(d),
 	}
 	if d.Wheel != "" {
 		c.Hashes = hashes("sha256:" + d.Wheel)
 	}
-	var properties []cdx.Property
+	var properties []cdxProperty
 	if d.Layer != "" {
-		properties = append(properties, cdx.Property{Name: propertyLayer, Value: d.Layer})
+		properties = append(properties, cdxProperty{Name: propertyLayer, Value: d.Layer})
 	}
 	if d.Record != "" {
-		properties = append(properties, cdx.Property{Name: propertyRecord, Value: d.Record})
+		properties = append(properties, cdxProperty{Name: propertyRecord, Value: d.Record})
 	}
-	if len(properties) > 0 {
-		c.Properties = &properties
-	}
+	c.Properties = properties
 	return c
 }
 
-func licenceChoices(d Distribution) *cdx.Licenses {
+func licenceChoices(d Distribution) []cdxLicenseChoice {
 	if len(d.Licences) == 0 {
 		return nil
 	}
 	if d.SPDX {
-		return &cdx.Licenses{{Expression: d.Licences[0]}}
+		return []cdxLicenseChoice{{Expression: d.Licences[0]}}
 	}
-	var list cdx.Licenses
+	var list []cdxLicenseChoice
 	for _, name := range d.Licences {
-		list = append(list, cdx.LicenseChoice{License: &cdx.License{Name: name}})
+		list = append(list, cdxLicenseChoice{License: &cdxLicense{Name: name}})
 	}
-	return &list
+	return list
 }
 
 // dependencies say that the image holds everything, and which distribution
 // asks for which, as far as they are in the image.
-func dependencies(image string, all []cdx.Component, list []Distribution) *[]cdx.Dependency {
+func dependencies(image string, all []cdxComponent, list []Distribution) []cdxDependency {
 	refs := map[string]string{}
 	for _, d := range list {
 		refs[normal(d.Name)] = d.PURL()
@@ -143,7 +141,7 @@ func dependencies(image string, all []cdx.Component, list []Distribution) *[]cdx
 	for _, c := range all {
 		held = append(held, c.BOMRef)
 	}
-	graph := []cdx.Dependency{{Ref: image, Dependencies: &held}}
+	graph := []cdxDependency{{Ref: image, DependsOn: held}}
 	for _, d := range list {
 		var needs []string
 		for _, name := range d.Requires {
@@ -151,30 +149,26 @@ func dependencies(image string, all []cdx.Component, list []Distribution) *[]cdx
 				needs = append(needs, ref)
 			}
 		}
-		node := cdx.Dependency{Ref: d.PURL()}
-		if len(needs) > 0 {
-			node.Dependencies = &needs
-		}
-		graph = append(graph, node)
+		graph = append(graph, cdxDependency{Ref: d.PURL(), DependsOn: needs})
 	}
-	return &graph
+	return graph
 }
 
 // gitlabProperties are what GitLab's dependency list reads of a report:
 // https://docs.gitlab.com/development/sec/cyclonedx_property_taxonomy/.
-func gitlabProperties(c Contents) *[]cdx.Property {
-	properties := []cdx.Property{{Name: "gitlab:meta:schema_version", Value: "1"}}
+func gitlabProperties(c Contents) []cdxProperty {
+	properties := []cdxProperty{{Name: "gitlab:meta:schema_version", Value: "1"}}
 	if c.InputFile != "" {
 		properties = append(properties,
-			cdx.Property{Name: "gitlab:dependency_scanning:input_file:path", Value: c.InputFile},
-			cdx.Property{Name: "gitlab:dependency_scanning:package_manager:name", Value: "pip"})
+			cdxProperty{Name: "gitlab:dependency_scanning:input_file:path", Value: c.InputFile},
+			cdxProperty{Name: "gitlab:dependency_scanning:package_manager:name", Value: "pip"})
 	}
-	return &properties
+	return properties
 }
 
 // hashes is a digest in CycloneDX's form.
-func hashes(digest string) *[]cdx.Hash {
-	return &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
+func hashes(digest string) []cdxHash {
+	return []cdxHash{{Algorithm: cdxSHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
 }
 
 // distinct sorts by package URL and names each once.
@@ -187,25 +181,21 @@ func distinct(list []Distribution) []Distribution {
 // ParseSBOM gives the distributions that a bill of materials of Towline's own
 // says to be in a layer.
 func ParseSBOM(sbom []byte, layer string) []Distribution {
-	var bom cdx.BOM
-	if err := json.Unmarshal(sbom, &bom); err != nil || bom.Components == nil {
+	var bom cdxBOM
+	if err := json.Unmarshal(sbom, &bom); err != nil {
 		return nil
 	}
 	names, needs := map[string]string{}, map[string][]string{}
-	for _, c := range *bom.Components {
+	for _, c := range bom.Components {
 		names[c.BOMRef] = normal(c.Name)
 	}
-	if bom.Dependencies != nil {
-		for _, d := range *bom.Dependencies {
-			if d.Dependencies != nil {
-				needs[d.Ref] = *d.Dependencies
-			}
-		}
+	for _, d := range bom.Dependencies {
+		needs[d.Ref] = d.DependsOn
 	}
 	var list []Distribution
-	for _, c := range *bom.Components {
+	for _, c := range bom.Components {
 		d := Distribution{Name: c.Name, Version: c.Version, Layer: property(c, propertyLayer), Record: property(c, propertyRecord)}
-		if c.Type != cdx.ComponentTypeLibrary || d.Layer != layer || c.PackageURL != d.PURL() {
+		if c.Type != cdxLibrary || d.Layer != layer || c.PackageURL != d.PURL() {
 			continue
 		}
 		d.Licences, d.SPDX = licenceNames(c.Licenses)
@@ -219,11 +209,8 @@ func ParseSBOM(sbom []byte, layer string) []Distribution {
 	return list
 }
 
-func property(c cdx.Component, name string) string {
-	if c.Properties == nil {
-		return ""
-	}
-	for _, p := range *c.Properties {
+func property(c cdxComponent, name string) string {
+	for _, p := range c.Properties {
 		if p.Name == name {
 			return p.Value
 		}
@@ -231,11 +218,8 @@ func property(c cdx.Component, name string) string {
 	return ""
 }
 
-func licenceNames(of *cdx.Licenses) (list []string, spdx bool) {
-	if of == nil {
-		return nil, false
-	}
-	for _, choice := range *of {
+func licenceNames(of []cdxLicenseChoice) (list []string, spdx bool) {
+	for _, choice := range of {
 		if choice.Expression != "" {
 			return []string{choice.Expression}, true
 		}
@@ -267,8 +251,8 @@ func described(sbom []byte) (image string, components int, err error) {
 	if err := json.Unmarshal(sbom, &bom); err != nil {
 		return "", 0, err
 	}
-	if bom.BOMFormat != cdx.BOMFormat {
-		return "", 0, fmt.Errorf("its format is %q, wanted %s", clip(bom.BOMFormat), cdx.BOMFormat)
+	if bom.BOMFormat != cdxFormat {
+		return "", 0, fmt.Errorf("its format is %q, wanted %s", clip(bom.BOMFormat), cdxFormat)
 	}
 	return bom.Metadata.Component.BOMRef, len(bom.Components), nil
 }

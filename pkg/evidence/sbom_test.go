@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"gitlab.com/towline/towline/pkg/evidence"
@@ -132,5 +134,23 @@ func TestTheBillOfMaterials(t *testing.T) {
 		if d.Ref == image && len(d.DependsOn) != 4 {
 			t.Errorf("the image depends on %v, want the base and three distributions", d.DependsOn)
 		}
+	}
+}
+
+func TestBillsOfMaterialsReadTheSameInTheReferenceLibrary(t *testing.T) {
+	sbom, err := evidence.SBOM(contents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom cdx.BOM
+	if err := cdx.NewBOMDecoder(bytes.NewReader(sbom), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {
+		t.Fatal(err)
+	}
+	var again bytes.Buffer
+	if err := cdx.NewBOMEncoder(&again, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(&bom); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(sbom), again.String()); diff != "" {
+		t.Errorf("decoded and encoded again, by CycloneDX's own library (-ours +theirs):\n%s", diff)
 	}
 }
