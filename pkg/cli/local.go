@@ -27,9 +27,10 @@ func newLocal(a *app) *cobra.Command {
 		Long: "The local cloud speaks the protocols of S3, SageMaker, STS, CloudWatch Logs and\n" +
 			"an image registry on one loopback port. Its state lies under .towline/local/ and\n" +
 			"survives a restart.",
-		Example: "  towline local up\n  towline local up --detach\n  towline local up --runtime runc\n  towline local down",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  towline local up\n  towline local up --detach\n  towline local up --runtime runc\n" +
+			"  towline local up --trust trust.json\n  towline local down",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newLocalUp(a), newLocalDown(a))
 	return cmd
@@ -39,6 +40,7 @@ type localUpOptions struct {
 	port    int
 	detach  bool
 	runtime string
+	trust   string
 	dry     dryRun
 }
 
@@ -59,6 +61,13 @@ func newLocalUp(a *app) *cobra.Command {
 				}
 				a.environ = append(a.environ, localRuntime+"="+o.runtime) // for a detached one too
 			}
+			if o.trust != "" {
+				path, err := filepath.Abs(o.trust)
+				if err != nil {
+					return fault.Newf(fault.Usage, "--trust %s: %w", o.trust, err)
+				}
+				a.environ = append(a.environ, localTrust+"="+path)
+			}
 			if o.dry.on {
 				return a.planLocal("start a local cloud on port %s of 127.0.0.1, with its state in %s", portText(o.port))
 			}
@@ -70,6 +79,7 @@ func newLocalUp(a *app) *cobra.Command {
 	}
 	cmd.Flags().IntVar(&o.port, "port", 0, "port on 127.0.0.1; 0 takes a free one")
 	cmd.Flags().StringVar(&o.runtime, "runtime", "", "what runs images: process (the default), runc, podman or docker ("+localRuntime+")")
+	cmd.Flags().StringVar(&o.trust, "trust", "", "file with the identity providers and roles of its STS, and whom they trust ("+localTrust+")")
 	cmd.Flags().BoolVar(&o.detach, "detach", false, "leave it running in the background")
 	o.dry.register(cmd)
 	return cmd

@@ -72,9 +72,13 @@ func (a *app) startLocal(ctx context.Context, ws *workspace.Workspace, listen st
 		return nil, err
 	}
 	return localcloud.Start(context.WithoutCancel(ctx), localcloud.Options{
-		Dir: ws.Local(), Listen: listen, Runtime: programs, RuntimeKind: kind, Log: a.log(), Now: a.now, Version: a.version,
+		Dir: ws.Local(), Listen: listen, Runtime: programs, RuntimeKind: kind,
+		Trust: a.getenv(localTrust), Log: a.log(), Now: a.now, Version: a.version,
 	})
 }
+
+// localTrust names the variable that says whom the roles of the local cloud trust.
+const localTrust = "TOWLINE_LOCAL_TRUST"
 
 // localRuntime names the variable that says what the local cloud runs images with.
 const localRuntime = "TOWLINE_LOCAL_RUNTIME"
@@ -126,10 +130,9 @@ func (a *app) connectLocal(ctx context.Context, address string, t *teller, stop 
 }
 
 func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world, error) {
-	c, err := cloud.New(ctx, cloud.Config{
-		Region: d.Region, S3Endpoint: d.Endpoint, Role: d.Role, Session: a.sessionName(),
-		Log: t.line, Now: a.now,
-	})
+	c, err := cloud.New(ctx, a.signIn(d, cloud.Config{
+		Region: d.Region, S3Endpoint: d.Endpoint, Log: t.line, Now: a.now,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +142,6 @@ func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world,
 	}
 	o.Create = c.CreateRepository
 	return &world{cloud: c, bundler: bundle.New(o), close: func() {}}, nil
-}
-
-// sessionName is what the assumed role's session is called in AWS's logs.
-func (a *app) sessionName() string {
-	if job, ok := a.job(); ok {
-		return "gl-" + job.ProjectID + "-" + job.ID
-	}
-	return "towline"
 }
 
 func (a *app) newBundler(t *teller, dial map[string]string) (*bundle.Bundler, error) {

@@ -11,7 +11,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sagemaker"
@@ -57,8 +55,14 @@ type Config struct {
 	AccessKey string
 	Secret    secret.Value
 
-	Role    string // assumed if set
-	Session string // name of that session
+	// Token is the ID token of a GitLab job. With it EntryRole is assumed, or
+	// Role where there is none, and no other credentials are looked for.
+	Token     secret.Value
+	EntryRole string
+
+	Role    string            // assumed if set
+	Session string            // name of the sessions
+	Tags    map[string]string // of a session that credentials of AWS open; a token opens one without
 
 	Log  func(line string)                          // a training's log lines and changes of state, as they come; may be nil
 	Poll time.Duration                              // between two looks at a job; 0 for 20 s with jitter
@@ -108,14 +112,14 @@ func New(ctx context.Context, cfg Config) (*Cloud, error) {
 
 // load makes the configuration that all clients share.
 func load(ctx context.Context, cfg Config) (aws.Config, error) {
+	var err error
 	base := aws.Config{Region: cfg.Region}
 	if cfg.AccessKey == "" {
-		found, err := config.LoadDefaultConfig(ctx, config.WithRegion(cfg.Region))
+		base, err = config.LoadDefaultConfig(ctx, config.WithRegion(cfg.Region))
 		if err != nil {
 			return aws.Config{}, fault.Newf(fault.Denied, "read the AWS configuration: %w", err).
 				Hintf("check the AWS_* variables and ~/.aws/config")
 		}
-		base = found
 	} else {
 		base.Credentials = aws.NewCredentialsCache(
 			credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.Secret.Reveal(), ""))
@@ -131,28 +135,8 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	base.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = answerLimit
 	})
-	if cfg.Role != "" {
-		base.Credentials = assume(base, cfg)
-	}
-	return base, nil
-}
-
-// assume speaks as another role, which is assumed again whenever it runs out.
-func assume(base aws.Config, cfg Config) aws.CredentialsProvider {
-	return aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), cfg.Role,
-		func(o *stscreds.AssumeRoleOptions) { o.RoleSessionName = sessionName(cfg.Session) }),
-		func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = time.Minute })
-}
-
-var notInSession = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^\w+=,.@-]+`) })
-
-// sessionName keeps to the rules of STS: 2 to 64 word characters and +=,.@-.
-func sessionName(wanted string) string {
-	name := notInSession().ReplaceAllString(wanted, "-")
-	if len(name) < 2 {
-		return "towline"
-	}
-	return name[:min(len(name), 64)]
+	base.Credentials, err = signIn(base, cfg)
+	return base, err
 }
 
 // s3Options lead S3 to another address, by path instead of by host name, and

@@ -153,7 +153,7 @@ func TestTheUsersOwnCredentials(t *testing.T) {
 	}
 	_, _, err = none.Identity(ctx)
 	failsWith(t, err, fault.Denied, "ask AWS who we are: no AWS credentials")
-	if !strings.Contains(fault.HintOf(err), "AWS_WEB_IDENTITY_TOKEN_FILE") {
+	if !strings.Contains(fault.HintOf(err), "AWS_ID_TOKEN") {
 		t.Errorf("hint %q", fault.HintOf(err))
 	}
 
@@ -166,7 +166,7 @@ func TestTheUsersOwnCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = other.Identity(ctx)
-	failsWith(t, err, fault.Denied, "ask AWS who we are: assume the role: AccessDenied")
+	failsWith(t, err, fault.Denied, "ask AWS who we are: assume the role arn:aws:iam::123456789012:role/deploy: AccessDenied")
 	f.assume = nil
 	if _, _, err := other.Identity(ctx); err != nil {
 		t.Error(err)

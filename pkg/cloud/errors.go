@@ -62,7 +62,7 @@ var missingCodes = []string{
 
 const (
 	howToSignIn = "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, " +
-		"or in GitLab an id_token with AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN"
+		"or in GitLab an id_token named AWS_ID_TOKEN"
 	mayNot   = "allow {action} to the role that runs towline"
 	tryAgain = "run it again; what is already done is found and kept"
 	freeDisk = "free some disk space, and run it again"
@@ -111,9 +111,12 @@ func cutOff(err error) error {
 // unknown is an error on the way to credentials: there are none, a role may
 // not be assumed, or the service that gives them is not reached.
 func (c call) unknown(err error) error {
+	var known *fault.Error
 	var api smithy.APIError
 	var network net.Error
 	switch {
+	case errors.As(err, &known):
+		return fault.Newf(known.Kind, "%s: %w", c.doing, known)
 	case errors.As(err, &api) && strings.Contains(err.Error(), "AssumeRole"):
 		return fault.Newf(fault.Denied, "%s: assume the role: %w", c.doing, plain{describe(api), err}).
 			Hintf("let the environment's role be assumed: sts:AssumeRole, and the role's trust policy")

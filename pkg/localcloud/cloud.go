@@ -30,6 +30,7 @@ import (
 	"gitlab.com/towline/towline/pkg/localcloud/runtime"
 	"gitlab.com/towline/towline/pkg/localcloud/sagemaker"
 	"gitlab.com/towline/towline/pkg/localcloud/store"
+	"gitlab.com/towline/towline/pkg/localcloud/sts"
 )
 
 // What every local cloud is called.
@@ -48,11 +49,14 @@ type Options struct {
 	Runtime runtime.Runtime
 	// RuntimeKind is what Runtime is called, for those who find the cloud.
 	RuntimeKind string
-	Log         *slog.Logger
-	Now         func() time.Time
-	Version     string
-	StopGrace   time.Duration // between SIGTERM and SIGKILL of a training job; 120 s if zero
-	Startup     time.Duration // shortens the time in which a server must answer /ping, if not zero
+	// Trust is a file that says which roles there are and whom they trust; with
+	// "" there are none to assume.
+	Trust     string
+	Log       *slog.Logger
+	Now       func() time.Time
+	Version   string
+	StopGrace time.Duration // between SIGTERM and SIGKILL of a training job; 120 s if zero
+	Startup   time.Duration // shortens the time in which a server must answer /ping, if not zero
 }
 
 // Cloud is a cloud that runs in this process.
@@ -64,6 +68,7 @@ type Cloud struct {
 	server    *http.Server
 	objects   *objects.Store
 	sagemaker *sagemaker.Service
+	sts       *sts.Service
 	closed    sync.Once
 }
 
@@ -184,6 +189,13 @@ func (c *Cloud) services(ctx context.Context, o Options) (http.Handler, error) {
 	images, err := registry.Open(filepath.Join(o.Dir, "registry"))
 	if err != nil {
 		return nil, diskFault("read its images", err)
+	}
+	trust, err := sts.LoadTrust(o.Trust, Account)
+	if err != nil {
+		return nil, err
+	}
+	if c.sts, err = sts.New(sts.Options{Dir: filepath.Join(o.Dir, "sts"), Account: Account, Trust: trust, Now: o.Now}); err != nil {
+		return nil, diskFault("read its sessions", err)
 	}
 	streams := logs.New(filepath.Join(o.Dir, "logs"), o.Now)
 	c.sagemaker, err = sagemaker.New(ctx, sagemaker.Options{

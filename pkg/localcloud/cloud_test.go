@@ -114,9 +114,12 @@ func TestWhoAmI(t *testing.T) {
 	if err != nil || aws.ToString(out.Account) != localcloud.Account || aws.ToString(out.Arn) == "" {
 		t.Errorf("GetCallerIdentity = %+v, %v, want account %s", out, err, localcloud.Account)
 	}
-	_, err = c.identity.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(localcloud.Role), RoleSessionName: aws.String("x")})
-	if code(err) != "InvalidAction" {
-		t.Errorf("AssumeRole = %v, want InvalidAction", err)
+	_, err = c.identity.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String(localcloud.Role), RoleSessionName: aws.String("me")})
+	if code(err) != "AccessDenied" {
+		t.Errorf("AssumeRole = %v, want AccessDenied", err)
+	}
+	if _, err = c.identity.GetSessionToken(t.Context(), &sts.GetSessionTokenInput{}); code(err) != "InvalidAction" {
+		t.Errorf("GetSessionToken = %v, want InvalidAction", err)
 	}
 }
 

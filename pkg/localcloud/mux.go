@@ -14,7 +14,6 @@ import (
 	"gitlab.com/towline/towline/pkg/localcloud/protocol"
 	"gitlab.com/towline/towline/pkg/localcloud/registry"
 	"gitlab.com/towline/towline/pkg/localcloud/sagemaker"
-	"gitlab.com/towline/towline/pkg/localcloud/sts"
 )
 
 const healthPath = "/_towline/health"
@@ -25,7 +24,7 @@ func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler
 	services := map[string]http.Handler{
 		protocol.S3:        c.objects.Handler(),
 		protocol.Registry:  images,
-		protocol.STS:       sts.Handler(Account),
+		protocol.STS:       c.sts.Handler(),
 		protocol.Logs:      streams.Handler(),
 		protocol.SageMaker: c.sagemaker.Handler(),
 		protocol.Runtime:   c.sagemaker.Runtime(),
@@ -42,6 +41,10 @@ func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler
 		w.Header().Set("X-Amzn-Requestid", rand.Text())
 		service := protocol.Service(r)
 		c.log.Debug("request", "service", service, "method", r.Method, "path", r.URL.Path, "target", r.Header.Get("X-Amz-Target"))
+		if refused := c.sts.Refuse(r, service); refused != nil {
+			protocol.Deny(w, r, service, refused)
+			return
+		}
 		if handler := services[service]; handler != nil {
 			handler.ServeHTTP(w, r)
 			return

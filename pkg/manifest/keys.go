@@ -198,6 +198,8 @@ func environmentKeys() map[string]Key {
 			Takes: "an AWS region such as eu-west-1",
 		},
 		"role":           {Pattern: rolePattern, Takes: roleTakes},
+		"entry_role":     {Pattern: rolePattern, Takes: roleTakes},
+		"session_tags":   {Default: "false"},
 		"execution_role": {Pattern: rolePattern, Takes: roleTakes},
 		"bucket": {
 			Pattern: `^` + bucketName + `$`,

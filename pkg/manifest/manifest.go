@@ -114,15 +114,17 @@ type Sample struct {
 
 // Environment is one place the model is shipped to.
 type Environment struct {
-	Region        string  `yaml:"region" json:"region"`                         // AWS region
-	Role          string  `yaml:"role,omitempty" json:"role,omitempty"`         // ARN of the role that the GitLab job assumes
-	ExecutionRole string  `yaml:"execution_role" json:"execution_role"`         // ARN of the role that SageMaker assumes
-	Bucket        string  `yaml:"bucket" json:"bucket"`                         // where data, models and records lie
-	Endpoint      string  `yaml:"endpoint,omitempty" json:"endpoint,omitempty"` // another S3 endpoint, such as MinIO
-	Registry      string  `yaml:"registry" json:"registry"`                     // image registry, host[/prefix]
-	VPC           *VPC    `yaml:"vpc,omitempty" json:"vpc,omitempty"`           // private network of jobs and endpoints
-	KMSKey        string  `yaml:"kms_key,omitempty" json:"kms_key,omitempty"`   // key that encrypts volumes and outputs
-	Tags          Scalars `yaml:"tags,omitempty" json:"tags,omitempty"`         // put on every resource
+	Region        string  `yaml:"region" json:"region"`                                 // AWS region
+	Role          string  `yaml:"role,omitempty" json:"role,omitempty"`                 // ARN of the role that the GitLab job assumes
+	EntryRole     string  `yaml:"entry_role,omitempty" json:"entry_role,omitempty"`     // ARN of the role that the job's ID token assumes first, and from which it assumes `role`, of another account perhaps; none: it assumes `role` at once
+	SessionTags   bool    `yaml:"session_tags,omitempty" json:"session_tags,omitempty"` // tag the session of `role` with project, environment, pipeline, job and ref, if other credentials than a token assume it; its trust policy must allow sts:TagSession
+	ExecutionRole string  `yaml:"execution_role" json:"execution_role"`                 // ARN of the role that SageMaker assumes
+	Bucket        string  `yaml:"bucket" json:"bucket"`                                 // where data, models and records lie
+	Endpoint      string  `yaml:"endpoint,omitempty" json:"endpoint,omitempty"`         // another S3 endpoint, such as MinIO
+	Registry      string  `yaml:"registry" json:"registry"`                             // image registry, host[/prefix]
+	VPC           *VPC    `yaml:"vpc,omitempty" json:"vpc,omitempty"`                   // private network of jobs and endpoints
+	KMSKey        string  `yaml:"kms_key,omitempty" json:"kms_key,omitempty"`           // key that encrypts volumes and outputs
+	Tags          Scalars `yaml:"tags,omitempty" json:"tags,omitempty"`                 // put on every resource
 }
 
 // VPC is the private network of jobs and endpoints.

@@ -180,6 +180,20 @@ func WriteQueryError(w http.ResponseWriter, err error) {
 	WriteXML(w, e.Status, queryError{Type: kind, Code: e.Code, Message: e.Message})
 }
 
+// writeS3Error writes an error of S3; an answer to HEAD has no body.
+func writeS3Error(w http.ResponseWriter, r *http.Request, err error) {
+	e := AsError(err)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(e.Status)
+		return
+	}
+	WriteXML(w, e.Status, struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string   `xml:"Code"`
+		Message string   `xml:"Message"`
+	}{Code: e.Code, Message: e.Message})
+}
+
 func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))

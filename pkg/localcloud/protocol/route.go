@@ -56,23 +56,52 @@ func Refuse(w http.ResponseWriter, r *http.Request, service string) {
 	}
 }
 
+// Deny answers a request to a service with an error, in the form that the
+// service's clients read.
+func Deny(w http.ResponseWriter, r *http.Request, service string, err error) {
+	switch {
+	case service == S3:
+		writeS3Error(w, r, err)
+	case service == STS || isQuery(r):
+		WriteQueryError(w, err)
+	default:
+		WriteError(w, err)
+	}
+}
+
 func isQuery(r *http.Request) bool {
 	form := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 	return r.URL.Path == "/" && (r.Method == http.MethodPost && form || r.URL.Query().Has("Action"))
 }
 
-// scope is the service in the credential scope of a signature:
-// <key>/<date>/<region>/<service>/aws4_request.
+// scope is the service in the credential scope of a signature.
 func scope(r *http.Request) string {
-	credential := r.URL.Query().Get("X-Amz-Credential")
+	if parts := credential(r); parts != nil {
+		return parts[len(parts)-2]
+	}
+	return ""
+}
+
+// AccessKey is whose signature a request bears: the id of an access key, or "".
+func AccessKey(r *http.Request) string {
+	if parts := credential(r); parts != nil {
+		return parts[0]
+	}
+	return ""
+}
+
+// credential is what a request was signed with:
+// <key>/<date>/<region>/<service>/aws4_request.
+func credential(r *http.Request) []string {
+	text := r.URL.Query().Get("X-Amz-Credential")
 	if _, after, found := strings.Cut(r.Header.Get("Authorization"), "Credential="); found {
-		credential, _, _ = strings.Cut(after, ",")
+		text, _, _ = strings.Cut(after, ",")
 	}
-	parts := strings.Split(credential, "/")
+	parts := strings.Split(text, "/")
 	if len(parts) < 5 || parts[len(parts)-1] != "aws4_request" {
-		return ""
+		return nil
 	}
-	return parts[len(parts)-2]
+	return parts
 }
 
 // Local says whether a request came for this machine by a name that no other

@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -71,6 +73,13 @@ func (t *Table[T]) All() []T {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// Names gives the name of every row, in no order.
+func (t *Table[T]) Names() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Keys(t.rows))
 }
 
 // Insert adds a row. It is there only once it is on disk; a name that is
