@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,7 +74,7 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // faultOf makes the end of the last program's stderr, from "towline: error:"
-// on, the new stdout.
+// on, the new stdout, with SHA256 for digests.
 func faultOf(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: fault")
@@ -83,6 +84,7 @@ func faultOf(ts *testscript.TestScript, neg bool, args []string) {
 	if !found {
 		ts.Fatalf("no error in stderr:\n%s", stderr)
 	}
+	told = regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(told, "SHA256")
 	path := filepath.Join(ts.Getenv("WORK"), ".fault")
 	ts.Check(os.WriteFile(path, []byte("towline: error: "+told), 0o644))
 	ts.Check(ts.Exec("cat", path))
