@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"gopkg.in/yaml.v3"
+
+	"gitlab.com/towline/towline/pkg/lint/python"
 )
 
 // Kind is what a file holds, by its name.
@@ -60,6 +62,8 @@ type File struct {
 
 	mu   sync.Mutex
 	held *content // nil until it is asked for
+
+	known *traits // of a Python file; nil until they are asked for
 }
 
 // content is what a file holds, as far as it was asked for.
@@ -68,6 +72,7 @@ type content struct {
 	err      error // why it was not read
 	lines    []string
 	notebook func() (*NotebookFile, error)
+	python   func() *python.File
 }
 
 // errLarge is that of a file that is not read because of its size.
@@ -97,6 +102,7 @@ func (f *File) load() *content {
 		c.bytes = nil
 	}
 	c.notebook = sync.OnceValues(func() (*NotebookFile, error) { return parseNotebook(c.bytes) })
+	c.python = sync.OnceValue(func() *python.File { return python.Parse(c.bytes) })
 	return c
 }
 
@@ -172,6 +178,10 @@ func (f *File) Notebook() (*NotebookFile, error) {
 	}
 	return c.notebook()
 }
+
+// Python is a Python file as it was parsed, once. One that cannot be read is
+// as if empty; its Error tells of the first line that is no Python.
+func (f *File) Python() *python.File { return f.load().python() }
 
 // release forgets what was read, to be read again when it is asked for.
 func (f *File) release() {

@@ -158,7 +158,7 @@ func (s *scan) files(ctx context.Context, repo *Repo) error {
 	s.reports, s.ignores = make([]*Report, len(repo.files)), make([][]ignore, len(repo.files))
 	var rules []*Rule
 	for i := range s.options.Rules {
-		if rule := &s.options.Rules[i]; rule.File != nil && s.levels[rule.ID] != Off {
+		if rule := &s.options.Rules[i]; (rule.File != nil || rule.Python != nil) && s.levels[rule.ID] != Off {
 			rules = append(rules, rule)
 		}
 	}
@@ -193,7 +193,12 @@ func (s *scan) files(ctx context.Context, repo *Repo) error {
 func (s *scan) file(f *File, i int, rules []*Rule) {
 	r := s.report()
 	for _, rule := range rules {
-		r.run(rule, f.Path, func() { rule.File(f, r) })
+		if rule.File != nil {
+			r.run(rule, f.Path, func() { rule.File(f, r) })
+		}
+		if rule.Python != nil && f.Kind == Python {
+			r.run(rule, f.Path, func() { rule.Python(f, f.Python(), r) })
+		}
 	}
 	s.ignores[i] = readIgnores(f)
 	r.unread(f)

@@ -3,6 +3,8 @@ package lint
 import (
 	"cmp"
 	"slices"
+
+	"gitlab.com/towline/towline/pkg/lint/python"
 )
 
 // Severity is how bad a finding is, in the words of GitLab's Code Quality.
@@ -55,6 +57,8 @@ type Rule struct {
 	Repo  func(*Repo, *Report)  // called once
 	Model func(*Model, *Report) // called once for each model of the manifest
 	File  func(*File, *Report)  // called once for each file, of every kind; for several files at a time
+
+	Python func(*File, *python.File, *Report) // called once for each Python file; for several files at a time
 }
 
 // Example is a small repository that shows a rule.
@@ -75,6 +79,9 @@ type Example struct {
 func Catalogue() []Rule {
 	rules := slices.Concat(
 		repositoryRules(),
+		pythonRules(),
+		sagemakerRules(),
+		crossRules(),
 		linterRules(),
 		manifestRules(),
 	)
