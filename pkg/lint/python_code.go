@@ -51,8 +51,8 @@ func (c code) found(r *Report, start uint32, format string, args ...any) *Findin
 }
 
 // foundExpr reports a finding at an expression.
-func (c code) foundExpr(r *Report, e python.Expr, format string, args ...any) *Finding {
-	return c.found(r, c.Extent(e).Start, format, args...)
+func (c code) foundExpr(r *Report, e python.Expr, format string, args ...any) {
+	c.found(r, c.Extent(e).Start, format, args...)
 }
 
 // literal is the text of a plain string, and whether it is one.
@@ -126,18 +126,6 @@ func (c code) imports(packages ...string) bool {
 
 // last is a dotted name from its last dot on, without it.
 func last(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
-
-// mentions says whether a string of the file holds one of those texts.
-func (c code) mentions(texts ...string) bool {
-	for _, s := range c.Strings {
-		for _, text := range texts {
-			if strings.Contains(c.Text[s.Start:s.End], text) {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 // dropped says whether the call is a whole statement, so that nobody takes
 // what it answers.

@@ -208,7 +208,7 @@ func requiredOption() Rule {
 	return Rule{
 		ID: "TL502", Name: "required-option", Severity: Critical,
 		Looks:  "options and arguments that the training's argparse requires, and that neither the hyperparameters nor the command give",
-		Why:    "argparse ends with code 2 when one is missing; in SageMaker hyperparameters did not reach the script behind train.sh (aws/sagemaker-python-sdk#3101) or behind a command (#5226)",
+		Why:    "argparse ends with code 2 when one is missing: scripts of aws-samples/amazon-sagemaker-script-mode require --model_dir, which only SageMaker's image of TensorFlow adds (tf-distribution-options/code/train_hvd.py)",
 		Advice: "add the hyperparameter to towline.yaml, or give the option a default",
 		Bad:    Example{Files: trains("epochs: 3", "parser.add_argument(\"--epochs\", type=int)\nparser.add_argument(\"--rate\", type=float, required=True)\nprint(parser.parse_args())\n"), At: "train.py:6"},
 		Good:   Example{Files: trains("epochs: 3, rate: 0.1", "parser.add_argument(\"--epochs\", type=int)\nparser.add_argument(\"--rate\", type=float, required=True)\nprint(parser.parse_args())\n")},

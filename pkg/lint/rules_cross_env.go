@@ -60,7 +60,7 @@ type read struct {
 // reads are the variables that a file takes by os.environ["NAME"], where
 // nothing asks before whether they are there.
 func (c code) reads() []read {
-	if !strings.Contains(c.Text, "environ[") {
+	if !strings.Contains(c.Text, "environ") {
 		return nil
 	}
 	written := map[string]bool{}

@@ -23,32 +23,39 @@ func undeclaredImport() Rule {
 		Advice: "add the package to the requirements of the image",
 		Bad:    Example{Files: files("numpy==2.4.6\n    # via -r requirements.in\n"), At: "train.py:2"},
 		Good:   Example{Files: files("pyyaml==6.0.2\n    # via -r requirements.in\n")},
-		Model: func(m *Model, r *Report) {
-			list, file, ok := m.needs()
-			if !ok || !plainBase(m.Image.Base) {
-				return
-			}
-			locked := isLock(file)
-			seen := map[string]bool{}
-			for _, f := range m.runs() {
-				c := code{f.Python(), f}
-				for _, im := range c.Imports {
-					root := python.Root(im.Module)
-					if im.Level > 0 || im.InTry || im.TypeChecking || seen[root] || c.guarded(im.Stmt) || standard(root) || m.local(f, root) {
-						continue
-					}
-					if provided(root, list) {
-						continue
-					}
-					seen[root] = true
-					found := c.found(r, im.Start, "nothing in %s brings %s", file.Path, root)
-					if !locked || im.InFunction {
-						found.Severity = min(found.Severity, Minor)
-					}
-				}
-			}
-		},
+		Model:  undeclared,
 	}
+}
+
+func undeclared(m *Model, r *Report) {
+	list, file, ok := m.needs()
+	if !ok || !plainBase(m.Image.Base) {
+		return
+	}
+	locked := isLock(file)
+	seen := map[string]bool{}
+	for _, f := range m.runs() {
+		c := code{f.Python(), f}
+		for _, im := range c.Imports {
+			root := python.Root(im.Module)
+			if seen[root] || !c.foreign(im) || m.local(f, root) || provided(root, list) {
+				continue
+			}
+			seen[root] = true
+			found := c.found(r, im.Start, "nothing in %s brings %s", file.Path, root)
+			if !locked || im.InFunction {
+				found.Severity = min(found.Severity, Minor)
+			}
+		}
+	}
+}
+
+// foreign says whether an import must find a package: it is no module of
+// Python's own, and nothing asks before whether it is there. Many packages
+// share the name google.
+func (c code) foreign(im python.Import) bool {
+	root := python.Root(im.Module)
+	return im.Level == 0 && root != "google" && !im.InTry && !im.TypeChecking && !c.guarded(im.Stmt) && !standard(root)
 }
 
 // runs are the files that train and serve run, with those they import.
@@ -94,7 +101,7 @@ func (m *Model) local(from *File, root string) bool {
 var distributions = map[string]string{
 	"yaml": "pyyaml", "sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python opencv-python-headless opencv-contrib-python opencv-contrib-python-headless",
 	"PIL": "pillow", "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "jwt": "pyjwt", "Crypto": "pycryptodome", "OpenSSL": "pyopenssl",
-	"attr": "attrs", "google": "protobuf", "grpc": "grpcio", "MySQLdb": "mysqlclient", "psycopg2": "psycopg2 psycopg2-binary", "serial": "pyserial", "usb": "pyusb",
+	"attr": "attrs", "grpc": "grpcio", "MySQLdb": "mysqlclient", "psycopg2": "psycopg2 psycopg2-binary", "serial": "pyserial", "usb": "pyusb",
 	"tensorflow": "tensorflow tensorflow-cpu tensorflow-gpu tensorflow-macos", "keras": "keras tensorflow", "tensorboard": "tensorboard tensorflow", "torch": "torch",
 	"faiss": "faiss-cpu faiss-gpu", "lightning": "lightning pytorch-lightning", "umap": "umap-learn", "imblearn": "imbalanced-learn", "igraph": "python-igraph igraph",
 	"pkg_resources": "setuptools", "setuptools": "setuptools", "xgboost": "xgboost xgboost-cpu", "onnxruntime": "onnxruntime onnxruntime-gpu", "ignite": "pytorch-ignite",

@@ -41,8 +41,8 @@ func syntaxError(c code, r *Report) {
 
 // templated says whether a file is the template of one, for jinja or the like.
 func templated(c code) bool {
-	for _, mark := range []string{"{%", "{{ "} {
-		if at := strings.Index(c.Text, mark); at >= 0 && strings.Contains(c.Text[at:], map[string]string{"{%": "%}", "{{ ": " }}"}[mark]) {
+	for _, mark := range [][2]string{{"{%", "%}"}, {"{{ ", " }}"}} {
+		if _, rest, ok := strings.Cut(c.Text, mark[0]); ok && strings.Contains(rest, mark[1]) {
 			return true
 		}
 	}

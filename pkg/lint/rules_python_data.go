@@ -77,14 +77,8 @@ func (c code) follow(a python.Assign, learner map[scopedName]bool, fitted map[sc
 	switch {
 	case learners[how]:
 		learner[at] = true
-	case how == "fit_transform" || how == "fit_resample":
-		on := strings.TrimSuffix(call.Name, "."+how)
-		made := strings.TrimSuffix(on, "()")
-		if learner[scopedName{a.Scope, on}] || made != on && learners[last(made)] {
-			fitted[at] = call
-			return
-		}
-		delete(fitted, at)
+	case fits(call, how, learner):
+		fitted[at] = call
 	case how == "DataFrame" || how == "hstack" || how == "concatenate":
 		if name, dotted := c.Dotted(call.Pos(0)); dotted {
 			if fit, ok := fitted[scopedName{a.Scope, name}]; ok {
@@ -94,6 +88,17 @@ func (c code) follow(a python.Assign, learner map[scopedName]bool, fitted map[sc
 	default:
 		delete(fitted, at)
 	}
+}
+
+// fits says whether a call fits a learner: one that has a name, or one that is
+// made on the spot.
+func fits(call python.Call, how string, learner map[scopedName]bool) bool {
+	if how != "fit_transform" && how != "fit_resample" {
+		return false
+	}
+	on := strings.TrimSuffix(call.Name, "."+how)
+	made := strings.TrimSuffix(on, "()")
+	return learner[scopedName{call.Scope, on}] || made != on && learners[last(made)]
 }
 
 func fitOnTest() Rule {

@@ -203,7 +203,7 @@ func literalCredentials() Rule {
 
 func credentials(c code, r *Report) {
 	look := func(name string, value python.Expr) {
-		if text, ok := c.literal(value); ok && secretName(name) && secretText(name, text) {
+		if text, ok := c.literal(value); ok && namesSecret(name) && secretText(name, text) {
 			c.foundExpr(r, value, "%s is written into the code", name)
 		}
 	}
@@ -233,7 +233,7 @@ var secretNames = map[string]bool{
 	"secret_key": true, "access_token": true, "auth_token": true, "token": true, "hf_token": true, "wandb_api_key": true, "openai_api_key": true, "client_secret": true,
 }
 
-func secretName(name string) bool { return len(name) < 40 && secretNames[strings.ToLower(name)] }
+func namesSecret(name string) bool { return len(name) < 40 && secretNames[strings.ToLower(name)] }
 
 // secretText says whether a text looks like a secret and not like a
 // placeholder: letters and digits, no blanks, long enough for its name.

@@ -33,10 +33,15 @@ func neverZeroed(c code, r *Report) {
 			steps = true
 		}
 	}
-	if backward == nil || !optimizer || !steps || strings.Contains(c.Text, "zero_grad") || strings.Contains(c.Text, ".grad = None") || strings.Contains(c.Text, ".grad.zero_") {
+	if backward == nil || !optimizer || !steps || c.zeroes() {
 		return
 	}
 	c.found(r, backward.Start, "gradients are never set to zero, so every step adds to those before it")
+}
+
+// zeroes says whether the file sets gradients to zero in any way.
+func (c code) zeroes() bool {
+	return strings.Contains(c.Text, "zero_grad") || strings.Contains(c.Text, ".grad = None") || strings.Contains(c.Text, ".grad.zero_")
 }
 
 func servesInTrainingMode() Rule {

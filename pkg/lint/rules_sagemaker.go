@@ -191,7 +191,7 @@ func evaluationNotWritten() Rule {
 	}
 }
 
-// says says whether the model's code, its configuration or its commands hold
+// says tells whether the model's code, its configuration or its commands hold
 // one of those texts.
 func (m *Model) says(texts ...string) bool {
 	has := func(text string) bool {
@@ -224,7 +224,7 @@ func (f *File) mayConfigure() bool {
 	return f.Size < 1<<20 && f.Path != "towline.yaml" && (f.Kind == Python || f.Kind == YAML || f.Kind == TOML || f.Kind == JSON) && !aside(f.Path)
 }
 
-// says says whether the file holds one of those texts.
+// says tells whether the file holds one of those texts.
 func (f *File) says(texts []string) bool {
 	f.mu.Lock()
 	held := f.held != nil

@@ -11,7 +11,7 @@ func missingRoute() Rule {
 		"app.run(host=\"0.0.0.0\", port=int(os.environ[\"SAGEMAKER_BIND_TO_PORT\"]))\n"
 	return Rule{
 		ID: "TL413", Name: "missing-route", Severity: Critical, In: map[Profile]Severity{Prototype: Major},
-		Looks:  "servers that are written with Flask, FastAPI, http.server and the like, in a model whose code never names /ping or /invocations",
+		Looks:  "servers that are written with Flask, FastAPI and the like, in a model whose code never names /ping or /invocations",
 		Why:    "datarobot's server had /ping/ with a slash at the end, which SageMaker does not ask for, and had to add /ping (datarobot/datarobot-user-models#883)",
 		Advice: "answer 200 to GET /ping once the model is loaded, and predictions to POST /invocations",
 		Bad:    serving(strings.Replace(routes, "%s", "health", 1)).at("serve.py"),
@@ -24,7 +24,7 @@ func missingRoute() Rule {
 			if !ok || m.says("mlserver", "bentoml", "torchserve", "multi_model_server", "multi-model-server", "sagemaker_inference", "ray.serve", "litserve", "mlflow") {
 				return
 			}
-			if c := (code{f.Python(), f}); !c.imports("flask", "fastapi", "starlette", "aiohttp", "http", "bottle", "falcon", "sanic", "tornado") {
+			if c := (code{f.Python(), f}); !c.imports("flask", "fastapi", "starlette", "aiohttp", "bottle", "falcon", "sanic", "tornado") {
 				return
 			}
 			for _, route := range []string{"/ping", "/invocations"} {
