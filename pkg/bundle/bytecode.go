@@ -2,17 +2,28 @@ package bundle
 
 import (
 	"context"
+	_ "embed" // the compiler
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/proc"
 )
+
+// compiler is the Python program that compiles. It does half the work of the
+// standard library's compileall, and what it writes does not depend on which
+// modules a process has compiled before.
+//
+//go:embed compile.py
+var compiler string
 
 // bytecode compiles the staged modules with a Python of the target's minor
 // version, if this host has one: a server starts in half the time. The files
@@ -24,20 +35,19 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 		b.o.Log("no python" + job.python + " on this host: the dependencies are packed without bytecode")
 		return nil
 	}
-	command := proc.Command{
-		Name: job.interpreter,
-		Args: []string{
-			"-S", "-m", "compileall", "-q", "-j", s.compilers(), "--invalidation-mode", "unchecked-hash",
-			"-x", `(^|/)tests?/`, "-s", filepath.Base(folder), "-p", "/" + libFolder, filepath.Base(folder),
-		},
-		Dir: filepath.Dir(folder),
-		Env: pythonEnv(b.o.Environ),
+	shares := s.shares(runtime.GOMAXPROCS(0))
+	if len(shares) == 0 {
+		return nil
 	}
-	said, err := command.Output(ctx)
+	workers, within := errgroup.WithContext(ctx)
+	for _, share := range shares {
+		workers.Go(func() error { return b.compile(within, job, folder, share) })
+	}
+	err := workers.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := compileFault(job, string(said), err); err != nil {
+	if err != nil {
 		return err
 	}
 	compiled, err := s.addBytecode(folder, job.python)
@@ -47,38 +57,60 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 	return err
 }
 
-// compileFault tells a compiler that broke down from modules that are not meant
-// for this version, which stay as they are.
-func compileFault(job *installation, said string, err error) error {
+// fewModules is how many modules one process compiles before a second one pays.
+const fewModules = 100
+
+// shares parts the modules that are compiled among so many processes at most.
+func (s *stage) shares(processes int) [][]string {
+	var modules []string
+	for _, file := range s.files {
+		if path.Ext(file.path) == ".py" && !isTest(file.path) {
+			modules = append(modules, file.path)
+		}
+	}
+	processes = min(processes, 1+len(modules)/fewModules)
+	shares := make([][]string, min(processes, len(modules)))
+	for i, module := range modules {
+		shares[i%len(shares)] = append(shares[i%len(shares)], module)
+	}
+	return shares
+}
+
+// isTest says whether a module belongs to its package's own tests.
+func isTest(name string) bool {
+	for folder := range strings.SplitSeq(path.Dir(name), "/") {
+		if folder == "test" || folder == "tests" {
+			return true
+		}
+	}
+	return false
+}
+
+// compile lets one process compile modules. Those that are not meant for this
+// version stay as they are.
+func (b *Bundler) compile(ctx context.Context, job *installation, folder string, modules []string) error {
+	command := proc.Command{
+		Name: job.interpreter, Args: []string{"-S", "-W", "ignore", "-c", compiler, filepath.Base(folder), "/" + libFolder},
+		Dir: filepath.Dir(folder), Env: pythonEnv(b.o.Environ), Stdin: strings.NewReader(strings.Join(modules, "\x00")),
+	}
+	_, err := command.Output(ctx)
 	stderr, ran := exited(err)
+	var exit *proc.ExitError
 	switch {
-	case err == nil:
+	case err == nil, errors.As(err, &exit) && exit.Code == notThere:
 		return nil
 	case !ran:
 		return fault.Newf(fault.Missing, "compile the dependencies: %w", err).Hintf("mend python%s on this host", job.python)
-	case fullDisk().MatchString(said + stderr):
+	case fullDisk().MatchString(stderr):
 		return fault.Newf(fault.Remote, "compile the dependencies: no space left on device").
 			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
-	case strings.Contains(said, "[Errno "), strings.Contains(stderr, "Traceback"):
-		return fault.Newf(fault.Remote, "compile the dependencies: python%s broke down", job.python).With(lastWords(said + stderr)...)
 	}
-	return nil
+	return fault.Newf(fault.Remote, "compile the dependencies: python%s broke down", job.python).With(lastWords(stderr)...)
 }
 
-// compilers is how many processes compile: one for each processor ("0"), unless
-// starting them would take longer than the work.
-func (s *stage) compilers() string {
-	modules := 0
-	for _, file := range s.files {
-		if path.Ext(file.path) == ".py" {
-			modules++
-		}
-	}
-	if modules < 100 {
-		return "1"
-	}
-	return "0"
-}
+// notThere is the exit code of a shell that finds no program, as a shim for a
+// Python that is not installed has it.
+const notThere = 127
 
 // pythonEnv keeps the host's own Python settings from the compiler, and fixes
 // the order of sets.

@@ -53,8 +53,8 @@ func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past
 // key is a hash of everything that decides the layers' bytes.
 func (j *installation) key() string {
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %t\ncompressor %s\nlayers %d\nrequirements %s\n",
-		LayoutVersion, j.platform, j.wheels, j.python, j.interpreter != "", compressor, maxDependencyLayers, j.content)
+	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %t\ncompressor %s\nlayers %d, %s\nrequirements %s\n",
+		LayoutVersion, j.platform, j.wheels, j.python, j.interpreter != "", compressor, maxDependencyLayers, splitting, j.content)
 	return hex.EncodeToString(sum.Sum(nil))
 }
 

@@ -89,3 +89,27 @@ func keepDigest(cache string, known remembered) {
 	}
 	_ = renameio.WriteFile(digestFile(cache, known.Path), append(text, '\n'), 0o644)
 }
+
+// recalled is the digest of a file, if it is large and has not changed since it was last read.
+func (f File) recalled() (string, bool) {
+	info, err := os.Stat(f.onDisk)
+	if err != nil || f.cache == "" || info.Size() < rememberedFrom {
+		return "", false
+	}
+	return recallDigest(f.cache, rememberedOf(f.onDisk, info))
+}
+
+// remember keeps a digest that was learnt in passing; before is what the file
+// was when its reading began.
+func (f File) remember(before fs.FileInfo, sum string) {
+	info, err := os.Stat(f.onDisk)
+	if err != nil || f.cache == "" || info.Size() < rememberedFrom || time.Since(info.ModTime()) <= settled {
+		return
+	}
+	now := rememberedOf(f.onDisk, info)
+	if now != rememberedOf(f.onDisk, before) {
+		return
+	}
+	now.SHA256 = sum
+	keepDigest(f.cache, now)
+}

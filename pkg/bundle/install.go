@@ -25,6 +25,10 @@ func (b *Bundler) install(ctx context.Context, job *installation, target string)
 		return b.installWithPip(ctx, job, target)
 	}
 	err = b.run(ctx, job, uv, uvArguments(job, target))
+	if job.interpreter != "" && isUnfit(err) {
+		job.interpreter = ""
+		err = b.run(ctx, job, uv, uvArguments(job, target))
+	}
 	if isNetwork(err) {
 		b.o.Log("the package index is out of reach: trying uv's own cache")
 		if b.run(ctx, job, uv, append(uvArguments(job, target), "--offline")) == nil {
@@ -43,7 +47,16 @@ func uvArguments(job *installation, target string) []string {
 	if job.wheels != "" {
 		args = append(args, "--python-platform", job.wheels)
 	}
+	if job.interpreter != "" {
+		args = append(args, "--python", job.interpreter) // it need not look for one
+	}
 	return args
+}
+
+// isUnfit says whether uv could not work with the Python that it was given.
+func isUnfit(err error) bool {
+	text, ok := exited(err)
+	return ok && strings.Contains(text, "inspect Python interpreter")
 }
 
 // findUV gives the program that TOWLINE_UV names, or uv of the PATH, or "".

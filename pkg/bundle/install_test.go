@@ -328,10 +328,10 @@ func TestACompilerThatBreaksDown(t *testing.T) {
 	for _, tt := range []struct {
 		name, script, want string
 	}{
-		{"a full disk", "echo '*** OSError: [Errno 28] No space left on device'; exit 1", "compile the dependencies: no space left on device"},
-		{"a folder that cannot be written", "echo '*** PermissionError: [Errno 13] Permission denied'; exit 1", "compile the dependencies: python3.11 broke down"},
+		{"a full disk", "echo 'OSError: [Errno 28] No space left on device' >&2; exit 1", "compile the dependencies: no space left on device"},
+		{"a folder that cannot be written", "echo 'PermissionError: [Errno 13] Permission denied' >&2; exit 1", "compile the dependencies: python3.11 broke down"},
 		{"a worker that was killed", "echo 'Traceback (most recent call last):' >&2; exit 1", "compile the dependencies: python3.11 broke down"},
-		{"a module that is not meant for this version", "echo \"*** Error compiling 'x.py'...\"; exit 1", ""},
+		{"a Python that compiles nothing", "exit 0", ""},
 		{"a shim without a Python behind it", "exit 127", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

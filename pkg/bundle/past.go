@@ -64,6 +64,22 @@ func (p *past) find(ctx context.Context, set string, of int) ([]blob, bool) {
 	return layers, len(layers) > 0
 }
 
+// mayHold says whether an earlier image has a layer that could be one of so many
+// bytes, stored: only then is it worth learning what they are before the layer is made.
+func (p *past) mayHold(ctx context.Context, bytes int64) bool {
+	p.once.Do(func() { p.read(ctx) })
+	for _, layer := range p.layers {
+		if layer.Size >= bytes && layer.Size-bytes <= bytes/100+storedOverhead {
+			return true
+		}
+	}
+	return false
+}
+
+// storedOverhead is what a stored layer has above its files at the most, in
+// bytes, besides a hundredth: the headers of the files and of the folders above them.
+const storedOverhead = 4 << 20
+
 // first finds the i-th layer of a set. How many the set has is learnt from the
 // layer's own key where it is not known.
 func (p *past) first(set string, i int, of *int) (blob, bool) {

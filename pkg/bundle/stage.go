@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -129,10 +131,17 @@ type group struct {
 	items []item
 }
 
+// sharedLayer is how many bytes of small distributions share a layer, about.
+const sharedLayer = 8 << 20
+
+// splitting names how files are split into layers; it is part of their key.
+const splitting = "own 8M, shared 8M by name"
+
 // groups splits the files into layers: a large distribution gets one of its
-// own, the largest first, and all others share the last one. Layers are then
-// written, sent and unpacked several at a time, and a new version of one
-// package leaves the others as they were.
+// own, the largest first, and all others share those that are left, each in
+// the one that its name leads to. Layers are then written, sent and unpacked
+// several at a time, and a new version of one package leaves the others as they
+// were.
 func (s *stage) groups() []group {
 	sizes := map[string]int64{}
 	for _, file := range s.files {
@@ -142,26 +151,34 @@ func (s *stage) groups() []group {
 	large := largest(sizes)
 	for i, dist := range large {
 		layer[dist] = i
+		delete(sizes, dist)
 	}
-	shared := len(large)
-	groups := make([]group, shared+1)
+	buckets := min(max(1, int(sum(slices.Collect(maps.Values(sizes)))/sharedLayer)), maxDependencyLayers-len(large))
+	groups := make([]group, len(large)+buckets)
+	members := make([][]string, len(groups))
+	for dist := range sizes {
+		layer[dist] = len(large) + bucket(dist, buckets)
+	}
+	for dist, i := range layer {
+		members[i] = append(members[i], dist)
+	}
 	for _, file := range s.files {
-		i, ok := layer[file.dist]
-		if !ok {
-			i = shared
-		}
+		i := layer[file.dist]
 		groups[i].items = append(groups[i].items,
 			item{path: libFolder + "/" + file.path, mode: file.mode, size: file.size, open: file.open})
 	}
-	for i, dist := range large {
-		groups[i].about = dependencyKind + ": " + dist
-		delete(sizes, dist)
+	for i := range groups {
+		groups[i].about = dependencyKind + ": " + names(members[i])
 	}
-	groups[shared].about = dependencyKind + ": " + names(sizes)
-	if len(groups[shared].items) == 0 {
-		groups = groups[:shared]
-	}
-	return groups
+	return slices.DeleteFunc(groups, func(g group) bool { return len(g.items) == 0 })
+}
+
+// bucket is where a distribution goes, whatever its version.
+func bucket(dist string, of int) int {
+	name, _, _ := strings.Cut(dist, " ")
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(name))
+	return int(sum.Sum32() % uint32(of))
 }
 
 func largest(sizes map[string]int64) []string {
@@ -181,14 +198,8 @@ func largest(sizes map[string]int64) []string {
 }
 
 // names lists distributions for the image's history.
-func names(sizes map[string]int64) string {
-	var list []string
-	for dist := range sizes {
-		if dist != "" {
-			list = append(list, dist)
-		}
-	}
-	slices.Sort(list)
+func names(dists []string) string {
+	list := slices.DeleteFunc(slices.Sorted(slices.Values(dists)), func(dist string) bool { return dist == "" })
 	const most = 12
 	if len(list) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)

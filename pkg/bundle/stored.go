@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -48,18 +49,70 @@ func (s stored) write(ctx context.Context, packed, plain io.Writer) error {
 	return errors.Join(archive.Flush(), zip.Close())
 }
 
-// describe reads the files once, and learns the layer's digests and size. The
-// two digests are taken side by side.
-func (s stored) describe(ctx context.Context) (blob, error) {
+// describe reads the files once, and learns the layer's digests and size, and
+// on the side whatever content writes down. All digests are taken side by side.
+func (s stored) describe(ctx context.Context, content *contents) (blob, error) {
 	packed, plain := newMeter(), newMeter()
 	aside, wait := beside(plain)
-	buffered := bufio.NewWriterSize(packed, 256<<10)
-	err := s.write(ctx, buffered, aside)
-	wait(err)
+	whole, waitPacked := beside(packed)
+	buffered := bufio.NewWriterSize(whole, 256<<10)
+	err := stored{items: content.of(s.items)}.write(ctx, buffered, aside)
 	if err == nil {
 		err = buffered.Flush()
 	}
+	wait(err)
+	waitPacked(err)
+	content.end(err)
 	return blob{Digest: packed.digest(), DiffID: plain.digest(), Size: packed.n}, err
+}
+
+// contents learns the sha256 of each file while its layer is made; nil learns nothing.
+type contents struct {
+	sums []string // hexadecimal, as far as files were read
+	wait func(error)
+	sum  *meter
+}
+
+// of gives the items back with their contents observed.
+func (c *contents) of(items []item) []item {
+	if c == nil {
+		return items
+	}
+	observed := slices.Clone(items)
+	for i := range observed {
+		open := items[i].open
+		observed[i].open = func() (io.ReadCloser, error) {
+			content, err := open()
+			if err != nil {
+				return nil, err
+			}
+			c.next()
+			aside, wait := beside(c.sum)
+			c.wait = wait
+			return observedFile{Reader: io.TeeReader(content, aside), Closer: content}, nil
+		}
+	}
+	return observed
+}
+
+type observedFile struct {
+	io.Reader
+	io.Closer
+}
+
+// next ends the file before, if there is one, and begins another.
+func (c *contents) next() {
+	c.end(nil)
+	c.sum = newMeter()
+}
+
+func (c *contents) end(err error) {
+	if c == nil || c.sum == nil {
+		return
+	}
+	c.wait(err)
+	c.sums = append(c.sums, c.sum.digest().Hex)
+	c.sum = nil
 }
 
 // beside writes to another writer in a goroutine of its own; wait ends it.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -92,27 +93,38 @@ func (f File) shrinks() (bool, error) {
 
 // contentKey is a hash of what the files are and where they go.
 func contentKey(form string, files []File) (string, error) {
-	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "layout %s\ncompressor %s\n", LayoutVersion, form)
-	for _, file := range files {
+	digests := make([]string, len(files))
+	for i, file := range files {
 		digest, err := file.Digest()
 		if err != nil {
 			return "", err
 		}
-		_, _ = fmt.Fprintf(sum, "%q %o %s\n", file.Path, file.Mode, digest)
+		digests[i] = digest
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return keyOf(form, files, digests), nil
+}
+
+// keyOf is contentKey for files whose digests are known.
+func keyOf(form string, files []File, digests []string) string {
+	sum := sha256.New()
+	_, _ = fmt.Fprintf(sum, "layout %s\ncompressor %s\n", LayoutVersion, form)
+	for i, file := range files {
+		_, _ = fmt.Fprintf(sum, "%q %o %s\n", file.Path, file.Mode, digests[i])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // weights gives the layer of some weights. Nothing is copied: the layer is
 // known by its digest, and made from the files whenever it is sent.
 func (b *Bundler) weights(ctx context.Context, files []File, past *past) (blob, error) {
+	if !recalled(files) && !past.mayHold(ctx, total(files)) {
+		return b.newWeights(ctx, files)
+	}
 	key, err := contentKey(storedForm, files)
 	if err != nil {
 		return blob{}, err
 	}
 	about := "weights: " + fileNames(files)
-	source := &stored{items: programItems(files)}
 	if layer, ok := b.knownWeights(key); ok {
 		layer.About, layer.weights = about, files
 		layer.note(howCached, "the same files as before, and not read again")
@@ -124,14 +136,47 @@ func (b *Bundler) weights(ctx context.Context, files []File, past *past) (blob, 
 		b.keepWeights(key, layer)
 		return layer, nil
 	}
-	layer, err := source.describe(ctx)
+	layer, err := stored{items: programItems(files)}.describe(ctx, nil)
 	if err != nil {
 		return blob{}, diskFault("read weights", err)
 	}
-	layer.Key, layer.About, layer.weights = layerKey(key, 0, 1), about, files
+	return b.describedWeights(layer, key, files), nil
+}
+
+func recalled(files []File) bool {
+	return !slices.ContainsFunc(files, func(file File) bool {
+		_, known := file.recalled()
+		return !known
+	})
+}
+
+// newWeights gives the layer of weights that nothing is known of: they are read
+// once, for their own digests and the layer's.
+func (b *Bundler) newWeights(ctx context.Context, files []File) (blob, error) {
+	before := make([]fs.FileInfo, len(files))
+	for i, file := range files {
+		info, err := os.Stat(file.onDisk)
+		if err != nil {
+			return blob{}, diskFault("read "+file.Path, err)
+		}
+		before[i] = info
+	}
+	var content contents
+	layer, err := stored{items: programItems(files)}.describe(ctx, &content)
+	if err != nil {
+		return blob{}, diskFault("read weights", err)
+	}
+	for i, file := range files {
+		file.remember(before[i], content.sums[i])
+	}
+	return b.describedWeights(layer, keyOf(storedForm, files, content.sums), files), nil
+}
+
+func (b *Bundler) describedWeights(layer blob, key string, files []File) blob {
+	layer.Key, layer.About, layer.weights = layerKey(key, 0, 1), "weights: "+fileNames(files), files
 	b.keepWeights(key, layer)
 	layer.note(howBuilt, "new or changed files; stored as they are, and sent from where they lie")
-	return layer, nil
+	return layer
 }
 
 // packedSize is what so many bytes at most are compressed to; too few to tell
