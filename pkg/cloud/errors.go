@@ -223,11 +223,13 @@ func notFound(err error) bool {
 
 // taken recognises that a name is in use already.
 func taken(err error) bool {
-	var used *types.ResourceInUse
-	if errors.As(err, &used) {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	if api.ErrorCode() == "ResourceInUse" {
 		return true
 	}
-	var api smithy.APIError
-	return errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "Validation") &&
+	return strings.HasPrefix(api.ErrorCode(), "Validation") &&
 		strings.Contains(strings.ToLower(api.ErrorMessage()), "already exist")
 }
