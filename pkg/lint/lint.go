@@ -200,6 +200,9 @@ func (s *scan) file(f *File, i int, rules []*Rule) {
 			r.run(rule, f.Path, func() { rule.Python(f, f.Python(), r) })
 		}
 	}
+	if f.Kind == Python && len(f.Repo.models) > 0 {
+		f.traits() // while it is parsed
+	}
 	s.ignores[i] = readIgnores(f)
 	r.unread(f)
 	f.release()

@@ -148,13 +148,30 @@ func unusedRequirement() Rule {
 					roots[root] = true
 				}
 			}
+			if len(list) > mostUnlocked || len(roots) > mostUnlocked {
+				return
+			}
 			for _, n := range list {
-				if n.URL == "" && !usedOtherwise(n.Name) && !importedBy(n, roots) && !m.says(n.Name) {
+				if n.URL == "" && !usedOtherwise(n.Name) && !importedBy(n, roots) && !m.runsProgram(n.Name) {
 					r.At(n.file, n.line, 1, "no code of this model imports %s", n.Name)
 				}
 			}
 		},
 	}
+}
+
+// mostUnlocked is how many requirements, and how many imported packages, are
+// compared.
+const mostUnlocked = 1000
+
+// runsProgram says whether a command of the model names a program.
+func (m *Model) runsProgram(name string) bool {
+	for _, command := range m.commands() {
+		if slices.Contains(command, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // usedOtherwise says whether a package is used without being imported: as a

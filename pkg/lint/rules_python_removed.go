@@ -46,10 +46,13 @@ func removedNames(c code, r *Report) {
 	seen := map[string]bool{}
 	report := func(name string, stmt int32, start uint32) {
 		gone, ok := removals[name]
-		if !ok || seen[name] || c.guarded(stmt) || c.in.heldBelow(gone.dist, gone.version) {
+		if !ok || seen[name] || c.guarded(stmt) {
 			return
 		}
 		seen[name] = true
+		if c.in.heldBelow(gone.dist, gone.version) {
+			return
+		}
 		f := c.found(r, start, "%s is gone since %s %s: use %s", name, gone.dist, gone.version, gone.instead)
 		if _, known := c.in.declared(gone.dist); !known {
 			f.Severity = min(f.Severity, Minor) // the image may bring an old one
