@@ -251,7 +251,7 @@ func optionValue() Rule {
 	return Rule{
 		ID: "TL503", Name: "option-value", Severity: Critical,
 		Looks:  "hyperparameters whose value the training's argparse refuses: no int, no float, none of the choices, or a value for a flag",
-		Why:    "every hyperparameter comes as --name value: a flag with action=store_true refuses the value, and 0.5 is no int; argparse ends with code 2, as at aws/sagemaker-python-sdk#1720",
+		Why:    "every hyperparameter comes as --name value, and argparse ends with code 2 where the value does not fit: mace was called with --pin_memory=False (ACEsuit/mace#429), which a flag with action=store_true refuses",
 		Advice: "correct the value in towline.yaml, or the option's type; for a flag take a type that reads true and false",
 		Bad:    Example{Files: trains("shuffle: true", "parser.add_argument(\"--shuffle\", action=\"store_true\")\nprint(parser.parse_args())\n"), At: "towline.yaml:7"},
 		Good:   Example{Files: trains("depth: 6", "parser.add_argument(\"--depth\", type=int)\nprint(parser.parse_args())\n")},

@@ -53,7 +53,7 @@ func wildcardImport() Rule {
 	return Rule{
 		ID: "TL308", Name: "wildcard-import", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "from … import *, outside of __init__.py",
-		Why:    "numpy 1.25 began to export min and max, so that from numpy import * replaced Python's own in the particle simulations that sirepo runs, and they failed (numpy/numpy#24229)",
+		Why:    "numpy 1.25 began to export min and max, so that from numpy import * replaced Python's own in the simulation code warp, which failed (numpy/numpy#24229)",
 		Advice: "import the names that are used",
 		Bad:    Example{Files: map[string]string{"train.py": "import json\nfrom numpy import *\n"}, At: "train.py:2"},
 		Good:   Example{Files: map[string]string{"train.py": "from numpy import array\n", "lib/__init__.py": "from .core import *\n"}},

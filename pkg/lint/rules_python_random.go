@@ -10,7 +10,7 @@ func unseededTraining() Rule {
 	return Rule{
 		ID: "TL318", Name: "unseeded-training", Severity: Minor, In: map[Profile]Severity{Prototype: Off, Production: Major},
 		Looks:  "trainings with torch, tensorflow, or the random numbers of Python and numpy, in whose code nothing is seeded",
-		Why:    "a scaling benchmark of NVIDIA cuml compared runs on different splits until the seed was passed on (NVIDIA/cuml#1594); without one the gate compares luck with luck",
+		Why:    "splits in NVIDIA/cuml differed from run to run until a random_state was passed on (#1594); without a seed the gate compares luck with luck",
 		Advice: "add a hyperparameter seed and call torch.manual_seed, numpy.random.seed or keras.utils.set_random_seed with it",
 		Bad: Example{Files: map[string]string{
 			"towline.yaml": jobManifest("", ""),

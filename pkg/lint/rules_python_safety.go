@@ -150,7 +150,7 @@ func runtimeInstall() Rule {
 	return Rule{
 		ID: "TL317", Name: "runtime-install", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
 		Looks:  "programs that install packages while they run: pip install in os.system or subprocess",
-		Why:    "a job in a network without internet cannot, and what is installed changes from day to day: the requirements of a SageMaker training were silently not installed, and it ended with No module named 'ignite' (aws/sagemaker-pytorch-training-toolkit#189)",
+		Why:    "a job in a network without internet cannot, and what is installed changes from day to day: aws-samples/amazon-sagemaker-script-mode installs packages by pip at the start of its jobs (hugging-face-lambda-step/scripts/evaluate.py)",
 		Advice: "name the package in the requirements of the image",
 		Bad:    Example{Files: map[string]string{"train.py": "import subprocess\nimport sys\n\nsubprocess.check_call([sys.executable, \"-m\", \"pip\", \"install\", \"xgboost\"])\n"}, At: "train.py:4"},
 		Good:   Example{Files: map[string]string{"train.py": "import xgboost\n", "requirements.txt": "xgboost==2.1.4\n"}},
