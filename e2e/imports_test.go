@@ -40,9 +40,10 @@ var rooms = map[string]room{
 	"pkg/proc":   {floor: floorGround},
 	"pkg/wire":   {floor: floorGround},
 
-	"pkg/manifest": {floor: floorNouns, pure: true},
-	"pkg/record":   {floor: floorNouns, pure: true},
-	"pkg/release":  {floor: floorNouns, pure: true},
+	"pkg/lint/python": {floor: floorNouns, pure: true},
+	"pkg/manifest":    {floor: floorNouns, pure: true},
+	"pkg/record":      {floor: floorNouns, pure: true},
+	"pkg/release":     {floor: floorNouns, pure: true},
 
 	"pkg/lint/python": {floor: floorNouns, pure: true},
 

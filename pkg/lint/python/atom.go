@@ -300,16 +300,9 @@ func (p *parser) callArguments() []Arg {
 		}
 		start := p.tok.Start
 		a := p.argument()
-		switch {
-		case a.Name == "**":
-			unpacked, keyword = true, true
-		case a.Name == "*" && unpacked:
-			p.failAt(int(start), "iterable argument unpacking follows keyword argument unpacking")
-		case a.Name == "" && keyword:
-			p.failAt(int(start), "positional argument follows keyword argument")
-		case a.Name != "" && a.Name != "*":
-			keyword = true
-		}
+		p.checkOrder(start, a, keyword, unpacked)
+		unpacked = unpacked || a.Name == "**"
+		keyword = keyword || a.Name != "" && a.Name != "*"
 		if p.startsClause() && a.Name == "" {
 			if len(p.args) > mark {
 				p.fail("generator expression must be parenthesized")
@@ -326,6 +319,16 @@ func (p *parser) callArguments() []Arg {
 		p.missing(opRParen)
 	}
 	return p.arguments(mark)
+}
+
+// checkOrder fails where an argument may not follow those before it.
+func (p *parser) checkOrder(start uint32, a Arg, keyword, unpacked bool) {
+	switch {
+	case a.Name == "*" && unpacked:
+		p.failAt(int(start), "iterable argument unpacking follows keyword argument unpacking")
+	case a.Name == "" && keyword:
+		p.failAt(int(start), "positional argument follows keyword argument")
+	}
 }
 
 // generator is a generator expression that needs no parentheses.

@@ -18,11 +18,11 @@ func decode(src []byte) (string, *SyntaxError) {
 		return "", &SyntaxError{Line: 1, Message: fmt.Sprintf("file of %d bytes, more than the %d that are read", n, MaxSize)}
 	}
 	text, marked := bytes.CutPrefix(src, []byte(byteOrderMark))
-	charset, line := coding(text)
-	if marked && charset != "" && charset != "utf-8" {
-		return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "coding line says " + charset + ", the byte order mark UTF-8"}
+	encoding, line := coding(text)
+	if marked && encoding != "" && encoding != "utf-8" {
+		return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "coding line says " + encoding + ", the byte order mark UTF-8"}
 	}
-	switch charset {
+	switch encoding {
 	case "", "utf-8":
 		return decodeUTF8(text)
 	case "iso8859-1":
@@ -30,10 +30,10 @@ func decode(src []byte) (string, *SyntaxError) {
 	case "ascii":
 		return decodeASCII(text)
 	}
-	if upper := upperHalf(charset); upper != "" {
+	if upper := upperHalf(encoding); upper != "" {
 		return decodeBytes(text, upper), nil
 	}
-	return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "unknown encoding: " + charset}
+	return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "unknown encoding: " + encoding}
 }
 
 func decodeUTF8(src []byte) (string, *SyntaxError) {

@@ -14,10 +14,10 @@ func (p *parser) simple() {
 		}
 		break
 	}
-	switch {
-	case p.tok.Kind == Newline:
+	switch p.tok.Kind {
+	case Newline:
 		p.advance()
-	case p.tok.Kind == EndMarker:
+	case EndMarker:
 	default:
 		p.notEnded()
 	}
@@ -44,23 +44,9 @@ func (p *parser) small(i int32) StmtKind {
 		p.advance()
 		return StmtPass
 	case kwBreak, kwContinue:
-		if p.loop == 0 {
-			p.fail("'%s' outside loop", op)
-		}
-		p.advance()
-		if op == kwBreak {
-			return StmtBreak
-		}
-		return StmtContinue
+		return p.jump(op)
 	case kwReturn:
-		if !p.function || p.f.Scopes[p.scope].Kind != FunctionScope {
-			p.fail("'return' outside function")
-		}
-		p.advance()
-		if p.startsExpression() {
-			p.set(i, p.expressions(), 0)
-		}
-		return StmtReturn
+		return p.returns(i)
 	case kwRaise:
 		return p.raise(i)
 	case kwImport:
@@ -80,6 +66,29 @@ func (p *parser) small(i int32) StmtKind {
 		return p.typeAlias(i)
 	}
 	return p.assignment(i)
+}
+
+// jump is break or continue.
+func (p *parser) jump(op Op) StmtKind {
+	if p.loop == 0 {
+		p.fail("'%s' outside loop", op)
+	}
+	p.advance()
+	if op == kwBreak {
+		return StmtBreak
+	}
+	return StmtContinue
+}
+
+func (p *parser) returns(i int32) StmtKind {
+	if !p.function || p.f.Scopes[p.scope].Kind != FunctionScope {
+		p.fail("'return' outside function")
+	}
+	p.advance()
+	if p.startsExpression() {
+		p.set(i, p.expressions(), 0)
+	}
+	return StmtReturn
 }
 
 // set gives a statement its expressions.

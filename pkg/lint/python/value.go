@@ -153,26 +153,36 @@ func escape(b *strings.Builder, text string, bytes bool) int {
 		b.WriteByte(to[i])
 		return 2
 	}
-	switch {
-	case c == '\n':
+	switch c {
+	case '\n':
 		return 2
-	case c == '\r':
+	case '\r':
 		return 1 + escaped(text, 0)
-	case c >= '0' && c <= '7':
+	case '0', '1', '2', '3', '4', '5', '6', '7':
 		end := 2
 		for end < min(4, len(text)) && text[end] >= '0' && text[end] <= '7' {
 			end++
 		}
 		return number(b, text[1:end], 8, bytes, end)
-	case c == 'x' && len(text) >= 4:
-		return number(b, text[2:4], 16, bytes, 4)
-	case c == 'u' && len(text) >= 6 && !bytes:
-		return number(b, text[2:6], 16, false, 6)
-	case c == 'U' && len(text) >= 10 && !bytes:
-		return number(b, text[2:10], 16, false, 10)
+	}
+	if end := 2 + hexDigits(c, bytes); end > 2 && end <= len(text) {
+		return number(b, text[2:end], 16, bytes, end)
 	}
 	b.WriteString(text[:2])
 	return 2
+}
+
+// hexDigits is how many digits follow \x, \u and \U.
+func hexDigits(c byte, bytes bool) int {
+	switch {
+	case c == 'x':
+		return 2
+	case c == 'u' && !bytes:
+		return 4
+	case c == 'U' && !bytes:
+		return 8
+	}
+	return 0
 }
 
 // number writes the character, or the byte, of a number; digits that are none

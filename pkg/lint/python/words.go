@@ -173,31 +173,45 @@ var (
 )
 
 func (l *lexer) operator(i int) Token {
-	c := l.src[i]
-	op, end := single[c], i+1
-	switch d := l.byteAt(end); {
-	case d == '=' && assigning[c] != opNone && !(c == ':' && l.field && len(l.brackets) == 0):
-		op, end = assigning[c], end+1
-	case d == c && doubled[c] != opNone:
-		op, end = doubled[c], end+1
-		if l.byteAt(end) == '=' {
-			op, end = opAugmented, end+1
+	op, length := longest(l.src[i:min(i+3, len(l.src))])
+	if l.field && len(l.brackets) == 0 { // where ":" begins a format and "!" a conversion
+		switch {
+		case op == opWalrus:
+			op, length = opColon, 1
+		case op == opNone && l.src[i] == '!':
+			op = opBang
 		}
-	case c == '-' && d == '>':
-		op, end = opArrow, end+1
-	case c == '.' && d == '.' && l.byteAt(end+1) == '.':
-		op, end = opEllipsis, end+2
-	case c == '!' && l.field && len(l.brackets) == 0:
-		op = opBang
 	}
-	if op == opNone {
-		l.fail(i, "invalid character %q", rune(c))
-		return l.token(ErrorToken, opNone, i, end)
-	}
-	if op <= opRBrace {
+	switch {
+	case op == opNone:
+		l.fail(i, "invalid character %q", rune(l.src[i]))
+		return l.token(ErrorToken, opNone, i, i+length)
+	case op <= opRBrace:
 		return l.nest(op, i)
 	}
-	return l.token(Operator, op, i, end)
+	return l.token(Operator, op, i, i+length)
+}
+
+// longest is the longest operator that a text of up to three bytes begins with.
+func longest(text string) (Op, int) {
+	c := text[0]
+	if len(text) == 1 {
+		return single[c], 1
+	}
+	switch d := text[1]; {
+	case d == '=' && assigning[c] != opNone:
+		return assigning[c], 2
+	case d == c && doubled[c] != opNone:
+		if len(text) == 3 && text[2] == '=' {
+			return opAugmented, 3
+		}
+		return doubled[c], 2
+	case c == '-' && d == '>':
+		return opArrow, 2
+	case text == "...":
+		return opEllipsis, 3
+	}
+	return single[c], 1
 }
 
 // nest keeps the open brackets.
