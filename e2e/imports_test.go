@@ -45,8 +45,6 @@ var rooms = map[string]room{
 	"pkg/record":      {floor: floorNouns, pure: true},
 	"pkg/release":     {floor: floorNouns, pure: true},
 
-	"pkg/lint/python": {floor: floorNouns, pure: true},
-
 	"pkg/requirements": {floor: floorNouns, pure: true},
 
 	"pkg/ci":        {floor: floorDecides},
