@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/sagemaker/types"
-	"github.com/google/go-cmp/cmp"
 
 	"gitlab.com/towline/towline/pkg/lint"
 )
 
 // The linter may not import the SDK, so what it knows is held against it here.
+// It may know types that are younger than the SDK's release.
 func TestTheLinterKnowsTheInstanceTypesOfTheSDK(t *testing.T) {
 	var training, hosting []string
 	for _, name := range types.TrainingInstanceType("").Values() {
@@ -26,10 +26,10 @@ func TestTheLinterKnowsTheInstanceTypesOfTheSDK(t *testing.T) {
 		{"training", training, lint.TrainingInstances()},
 		{"hosting", hosting, lint.HostingInstances()},
 	} {
-		slices.Sort(tt.want)
-		slices.Sort(tt.got)
-		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
-			t.Errorf("%s (-SDK +linter):\n%s", tt.name, diff)
+		for _, name := range tt.want {
+			if !slices.Contains(tt.got, name) {
+				t.Errorf("%s: the SDK knows %s, the linter does not", tt.name, name)
+			}
 		}
 	}
 }
