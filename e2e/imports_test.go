@@ -34,11 +34,12 @@ type room struct {
 
 // rooms lists every package by its folder. A new one is entered here first.
 var rooms = map[string]room{
-	"examples":   {floor: floorBase, pure: true},
-	"pkg/fault":  {floor: floorBase, pure: true},
-	"pkg/secret": {floor: floorBase, pure: true, uses: []string{"log/slog"}}, // names the interface slog.LogValuer
-	"pkg/proc":   {floor: floorGround},
-	"pkg/wire":   {floor: floorGround},
+	"examples":    {floor: floorBase, pure: true},
+	"pkg/fault":   {floor: floorBase, pure: true},
+	"pkg/secret":  {floor: floorBase, pure: true, uses: []string{"log/slog"}}, // names the interface slog.LogValuer
+	"pkg/archive": {floor: floorGround},
+	"pkg/proc":    {floor: floorGround},
+	"pkg/wire":    {floor: floorGround},
 
 	"pkg/lint/python": {floor: floorNouns, pure: true},
 	"pkg/manifest":    {floor: floorNouns, pure: true},
@@ -96,7 +97,7 @@ var homes = map[string][]string{
 	"github.com/hashicorp/go-retryablehttp":  {"pkg/wire"},
 	"github.com/invopop/jsonschema":          {"cmd/docgen"},
 	"github.com/johannesboyne/gofakes3":      {"pkg/localcloud/objects"},
-	"github.com/klauspost/compress":          {"pkg/bundle", "pkg/localcloud"},
+	"github.com/klauspost/compress":          {"pkg/archive", "pkg/bundle", "pkg/localcloud"},
 	"github.com/moby/patternmatcher":         {"pkg/bundle", "pkg/lint"},
 	"github.com/schollz/progressbar":         {"pkg/cli"},
 	"github.com/spf13/cobra":                 {"pkg/cli", "cmd/docgen"},

@@ -18,7 +18,7 @@ type Job struct {
 	ServerVersion string // 17.11.2-ee
 	APIURL        string // https://gitlab.example.com/api/v4
 
-	ProjectID   string // number, unique on the server
+	ProjectID   string // number, unique on the server; "" where a pipeline's variable hides it
 	ProjectPath string // group/subgroup/project
 	ProjectURL  string
 
@@ -63,7 +63,7 @@ func FromEnv(getenv func(string) string) (Job, bool) {
 		}
 		return ""
 	}
-	return Job{
+	job := Job{
 		ServerURL:     address(getenv("CI_SERVER_URL")),
 		ServerVersion: read("CI_SERVER_VERSION", version),
 		APIURL:        address(getenv("CI_API_V4_URL")),
@@ -86,7 +86,20 @@ func FromEnv(getenv func(string) string) (Job, bool) {
 		Tag:           read("CI_COMMIT_TAG", line),
 		DefaultBranch: read("CI_DEFAULT_BRANCH", line),
 		MergeRequest:  read("CI_MERGE_REQUEST_IID", number),
-	}, true
+	}
+	if Classic(getenv) {
+		job.ProjectID = "" // it names the upstream project
+	}
+	return job, true
+}
+
+// Project names the project the job runs in, in calls of the API: its number,
+// or its path where another project's number hides it.
+func (j Job) Project() string {
+	if j.ProjectID != "" {
+		return j.ProjectID
+	}
+	return j.ProjectPath
 }
 
 // address is a web address without credentials and query, or "".

@@ -31,6 +31,7 @@ type app struct {
 	env     string
 	base    string
 	signKey string
+	from    string // a source that was handed over; "" for this repository
 	output  string
 	verbose bool
 }
@@ -70,8 +71,9 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(usageError)
 	a.addGlobals(root)
 	root.AddCommand(
-		newInit(a), a.signs(newRun(a)), newVersion(a), newPackage(a), a.signs(newPush(a)), newTrain(a),
-		newGate(a), newTag(a), newChangelog(a), newDeploy(a), newInvoke(a), newStatus(a), newVerify(a),
+		newInit(a), a.fromFlag(a.signs(newRun(a))), newVersion(a), newHandover(a), newFetch(a), a.fromFlag(newPackage(a)),
+		a.fromFlag(a.signs(newPush(a))), a.fromFlag(newTrain(a)),
+		a.fromFlag(newGate(a)), newTag(a), newChangelog(a), a.fromFlag(newDeploy(a)), a.fromFlag(newInvoke(a)), a.fromFlag(newStatus(a)), newVerify(a),
 		newImage(a), newLocal(a),
 	)
 	wrapArgs(root)
@@ -98,7 +100,7 @@ func (a *app) settle(cmd *cobra.Command) error {
 	for _, setting := range []struct {
 		value    *string
 		variable string
-	}{{&a.model, "TOWLINE_MODEL"}, {&a.target, "TOWLINE_TARGET"}, {&a.env, "TOWLINE_ENV"}} {
+	}{{&a.model, "TOWLINE_MODEL"}, {&a.target, "TOWLINE_TARGET"}, {&a.env, "TOWLINE_ENV"}, {&a.from, "TOWLINE_FROM"}} {
 		if *setting.value == "" {
 			*setting.value = a.getenv(setting.variable)
 		}

@@ -22,6 +22,9 @@ import (
 // digest of the base image.
 func (a *app) draft(ctx context.Context, repo repository, d destination, model manifest.Model, pin pinner) (plan.Release, error) {
 	return a.draftAs(ctx, repo, d, model, pin, func(r plan.Release) (drafted, error) {
+		if repo.handed != nil {
+			return repo.handed.drafted(), nil
+		}
 		return a.stageVersion(ctx, repo, model, r)
 	})
 }

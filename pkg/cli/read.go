@@ -18,7 +18,8 @@ type repository struct {
 	root      string
 	manifest  manifest.Manifest
 	workspace *workspace.Workspace
-	cache     string // "" if there is no place for one
+	cache     string  // "" if there is no place for one
+	handed    *handed // what another project handed over; nil for a repository of its own
 }
 
 // repository reads the manifest and checks the files it names.
@@ -26,6 +27,9 @@ func (a *app) repository() (repository, error) {
 	root, err := a.root()
 	if err != nil {
 		return repository{}, err
+	}
+	if a.from != "" {
+		return a.handedRepository(root)
 	}
 	m, err := manifest.Read(os.DirFS(root))
 	if err != nil {

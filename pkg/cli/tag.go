@@ -38,6 +38,9 @@ func newTag(a *app) *cobra.Command {
 
 func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	// Read.
+	if err := a.ownSource("tag"); err != nil {
+		return err
+	}
 	if err := a.mayTag(o.through); err != nil {
 		return err
 	}

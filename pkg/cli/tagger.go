@@ -231,7 +231,7 @@ func (a *app) publisher() publisher {
 	if !inJob {
 		return nil
 	}
-	o := gitlab.Options{API: job.APIURL, Project: job.ProjectID, Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log()}
+	o := gitlab.Options{API: job.APIURL, Project: job.Project(), Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log()}
 	if token := a.getenv("TOWLINE_GIT_TOKEN"); token != "" {
 		o.Header, o.Token = gitlab.PrivateToken, secret.New(token)
 	}

@@ -56,6 +56,10 @@ func (o versionOptions) asked() record.Asked {
 }
 
 func (a *app) runVersion(ctx context.Context, o versionOptions) error {
+	if err := a.ownSource("version"); err != nil {
+		return err
+	}
+
 	// Read.
 	repo, err := a.repository()
 	if err != nil {

@@ -7,6 +7,7 @@ package gitlab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ import (
 const (
 	JobToken     = "JOB-TOKEN"     // of a job
 	PrivateToken = "PRIVATE-TOKEN" // of a person, a project or a group
+	OAuth        = "Authorization" // an OAuth token, or any personal one, as a bearer's
 )
 
 // Options say where GitLab is, and how to log in.
@@ -49,6 +51,9 @@ type Client struct {
 func New(o Options) *Client {
 	if o.Header == "" {
 		o.Header = JobToken
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Client{o: o, wire: wire.New(wire.Options{
 		UserAgent: "towline", MinWait: o.Wait, Proxy: http.ProxyFromEnvironment, Log: o.Log,
@@ -82,46 +87,68 @@ func statusOf(err error) int {
 
 // call sends a request about the project and reads the answer into out.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	_, err := c.callWith(ctx, method, path, in, out)
+	return err
+}
+
+// callWith is call that gives the headers of the answer too.
+func (c *Client) callWith(ctx context.Context, method, path string, in, out any) (http.Header, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(text)
 	}
-	address := strings.TrimSuffix(c.o.API, "/") + "/projects/" + url.PathEscape(c.o.Project) + path
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	req, err := c.request(ctx, method, path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if !c.o.Token.Empty() {
-		req.Header.Set(c.o.Header, c.o.Token.Reveal())
-	}
 	resp, err := c.wire.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostBody))
 	if err != nil {
-		return wire.Clean(err)
+		return nil, wire.Clean(err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return &refusal{resp.StatusCode, said(text)}
+		return nil, &refusal{resp.StatusCode, said(text)}
 	}
 	if out == nil {
-		return nil
+		return resp.Header, nil
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("read GitLab's answer: %w", err)
+		return nil, fmt.Errorf("read GitLab's answer: %w", err)
 	}
-	return nil
+	return resp.Header, nil
 }
+
+// request is a request about the project, with the token.
+func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	address := strings.TrimSuffix(c.o.API, "/") + "/projects/" + url.PathEscape(c.o.Project) + path
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, wire.Clean(err)
+	}
+	switch {
+	case c.o.Token.Empty():
+	case c.o.Header == OAuth:
+		req.Header.Set(OAuth, "Bearer "+c.o.Token.Reveal())
+	default:
+		req.Header.Set(c.o.Header, c.o.Token.Reveal())
+	}
+	return req, nil
+}
+
+// wait is how long to wait before something is tried again.
+func (c *Client) wait() time.Duration { return cmp.Or(c.o.Wait, 500*time.Millisecond) }
 
 // said is the message in a refusal, on one line and not too long.
 func said(body []byte) string {

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"gitlab.com/towline/towline/pkg/ci"
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/gitlab"
+	"gitlab.com/towline/towline/pkg/secret"
+)
+
+// How files go from one project to another.
+const (
+	byArtifacts = "artifacts"
+	byPackage   = "package"
+	byS3        = "s3"
+)
+
+// handoverJob is the job that hands over, if nobody names another.
+const handoverJob = "handover"
+
+// upstreamOptions say which job of another project is meant.
+type upstreamOptions struct {
+	project, pipeline, job, ref string
+	api                         string
+}
+
+func (o *upstreamOptions) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.project, "project", "", "number or path of the upstream project, instead of the one that started this pipeline")
+	flags.StringVar(&o.pipeline, "pipeline", "", "number of the upstream pipeline")
+	flags.StringVar(&o.job, "job", "", "number or name of the upstream job (TOWLINE_UPSTREAM_JOB; "+handoverJob+")")
+	flags.StringVar(&o.ref, "ref", "", "branch or tag: its latest pipeline that succeeded, which may be an older one")
+	flags.StringVar(&o.api, "api", "", "address of GitLab's API (TOWLINE_GITLAB_API, CI_API_V4_URL)")
+}
+
+// wanted is the job whose files are meant.
+type wanted struct {
+	project  string
+	pipeline string // number; "" if unknown
+	job      string // number; "" if unknown
+	name     string // of the job, where its number is not known
+	ref      string // by ref only
+	carrier  string // that upstream says it used; "" if unknown
+	known    string // where from
+}
+
+var digits = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]{0,18}$`) })
+
+// wanted reads flags and variables.
+func (a *app) wanted(o upstreamOptions) (wanted, error) {
+	u := ci.UpstreamFromEnv(a.getenv)
+	w := wanted{project: u.Project, pipeline: u.Pipeline, job: u.Job, carrier: u.Carrier, known: u.Known}
+	if o.project != "" {
+		w = wanted{project: o.project, known: "--project"}
+	}
+	if o.pipeline != "" {
+		if !digits().MatchString(o.pipeline) {
+			return w, fault.Newf(fault.Usage, "--pipeline %s: wanted a number", o.pipeline)
+		}
+		w.pipeline, w.job = o.pipeline, ""
+	}
+	if o.ref != "" {
+		w.ref, w.pipeline, w.job = o.ref, "", ""
+	}
+	switch name := or(o.job, a.getenv("TOWLINE_UPSTREAM_JOB")); {
+	case o.job == "" && w.job != "":
+	case digits().MatchString(name):
+		w.job = name
+	default:
+		w.name, w.job = or(name, handoverJob), ""
+	}
+	switch {
+	case w.project == "":
+		return w, fault.Newf(fault.Usage, "fetch: which upstream job? no other project started this pipeline").
+			Hintf("let the trigger job pass on UPSTREAM_PROJECT_ID, UPSTREAM_PIPELINE_ID and UPSTREAM_JOB_ID, " +
+				"or pass --project with --job, --pipeline or --ref")
+	case w.job == "" && w.pipeline == "" && w.ref == "":
+		return w, fault.Newf(fault.Usage, "fetch: which job of project %s? neither its number nor its pipeline is known", w.project).
+			Hintf("pass on UPSTREAM_JOB_ID or UPSTREAM_PIPELINE_ID, or pass --job NUMBER, --pipeline or --ref")
+	case w.ref != "" && w.job != "":
+		return w, fault.Newf(fault.Usage, "--ref %s: job %s is one job already", w.ref, w.job).Hintf("pass either --ref or the number of a job")
+	}
+	return w, nil
+}
+
+// String says what is meant, for people.
+func (w wanted) String() string {
+	text := "project " + w.project
+	switch {
+	case w.ref != "":
+		return text + ", job " + w.name + " of the latest pipeline of " + w.ref
+	case w.job != "":
+		text += ", job " + w.job
+	default:
+		text += ", job " + w.name
+	}
+	if w.pipeline != "" {
+		text += ", pipeline " + w.pipeline
+	}
+	return text
+}
+
+// gitlabOf is a client for a project, with the token that is meant for it: one
+// that was given for that, that of whoever started the pipeline, or the job's.
+func (a *app) gitlabOf(project, api string) (*gitlab.Client, error) {
+	o := gitlab.Options{API: or(api, a.getenv("TOWLINE_GITLAB_API"), a.getenv("CI_API_V4_URL")), Project: project, Log: a.log()}
+	if !strings.HasPrefix(o.API, "https://") && !strings.HasPrefix(o.API, "http://") {
+		return nil, fault.Newf(fault.Usage, "find GitLab: no address of its API").
+			Hintf("outside of a job pass --api https://gitlab.example.com/api/v4")
+	}
+	switch kind := a.getenv("TOWLINE_GITLAB_TOKEN_TYPE"); {
+	case a.getenv("TOWLINE_GITLAB_TOKEN") != "":
+		header, ok := map[string]string{"": gitlab.PrivateToken, "private": gitlab.PrivateToken, "oauth": gitlab.OAuth, "job": gitlab.JobToken}[kind]
+		if !ok {
+			return nil, fault.Newf(fault.Usage, "TOWLINE_GITLAB_TOKEN_TYPE is %q, wanted private, oauth or job", kind)
+		}
+		o.Header, o.Token = header, secret.New(a.getenv("TOWLINE_GITLAB_TOKEN"))
+	case a.getenv("ACCESS_TOKEN") != "" && (a.getenv("JOB_ID") != "" || a.getenv("UPSTREAM_PROJECT_ID") != ""):
+		o.Header, o.Token = gitlab.PrivateToken, secret.New(a.getenv("ACCESS_TOKEN"))
+	default:
+		o.Token = secret.New(a.getenv("CI_JOB_TOKEN"))
+	}
+	if o.Token.Empty() {
+		return nil, fault.Newf(fault.Denied, "ask GitLab: no token").
+			Hintf("set TOWLINE_GITLAB_TOKEN to a token with the scope read_api; in a job CI_JOB_TOKEN does")
+	}
+	return gitlab.New(o), nil
+}
