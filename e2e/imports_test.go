@@ -99,6 +99,7 @@ var homes = map[string][]string{
 	"github.com/johannesboyne/gofakes3":      {"pkg/localcloud/objects"},
 	"github.com/klauspost/compress":          {"pkg/archive", "pkg/bundle", "pkg/localcloud"},
 	"github.com/moby/patternmatcher":         {"pkg/bundle", "pkg/lint"},
+	"github.com/pelletier/go-toml":           {"pkg/lint"},
 	"github.com/schollz/progressbar":         {"pkg/cli"},
 	"github.com/spf13/cobra":                 {"pkg/cli", "cmd/docgen"},
 	"github.com/spf13/cobra/doc":             {"cmd/docgen"},

@@ -1,0 +1,122 @@
+package lint
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"gitlab.com/towline/towline/pkg/requirements"
+)
+
+// declared is one requirement, and where it stands.
+type declared struct {
+	requirements.Requirement
+	line requirements.Line
+	file *File
+}
+
+// requirementFiles are the files that an installation from one of them reads:
+// itself and what it names by -r, each once. Constraints (-c) are not among them.
+func (r *Repo) requirementFiles(top *File) []*File {
+	list := []*File{top}
+	for i := 0; i < len(list) && len(list) < mostRequirementFiles; i++ {
+		for _, line := range requirements.Lines(list[i].Bytes()) {
+			if line.Option != "-r" && line.Option != "--requirement" {
+				continue
+			}
+			if f, ok := r.File(path.Join(path.Dir(list[i].Path), line.Value)); ok && !slices.Contains(list, f) {
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
+const mostRequirementFiles = 50
+
+// requirementsIn reads the requirements of a file that can be read.
+func requirementsIn(f *File) []declared {
+	var list []declared
+	for _, line := range requirements.Lines(f.Bytes()) {
+		text := line.Value
+		if line.Option == "-e" || line.Option == "--editable" {
+			list = append(list, declared{requirements.Requirement{URL: text}, line, f})
+			continue
+		}
+		if line.Option != "" {
+			continue
+		}
+		if r, err := requirements.Parse(text); err == nil {
+			list = append(list, declared{r, line, f})
+		}
+	}
+	return list
+}
+
+// installs says whether a file lists what an image or an environment is
+// installed from, rather than what a developer's tools or documents need.
+func installs(f *File) bool {
+	base := path.Base(f.Path)
+	if f.Kind != Requirements || isTest(f.Path) || path.Ext(base) != ".txt" {
+		return false
+	}
+	for _, other := range []string{"dev", "test", "doc", "lint", "example", "optional", "build", "constraint"} {
+		if strings.Contains(strings.ToLower(f.Path), other) {
+			return false
+		}
+	}
+	return true
+}
+
+// modelRequirements is the file that image.requirements names; false if none
+// is named, or it is not there.
+func (m *Model) modelRequirements() (*File, bool) {
+	if m.Image.Requirements == "" {
+		return nil, false
+	}
+	return m.File(m.Image.Requirements)
+}
+
+// pinsOf are the versions that a model's dependencies have for certain, by
+// normalised name: from pinned requirements, or from uv.lock.
+func (m *Model) pinsOf() map[string]declared {
+	pins := map[string]declared{}
+	f, ok := m.modelRequirements()
+	if !ok {
+		return pins
+	}
+	if f.Kind == Requirements {
+		for _, file := range m.Repo.requirementFiles(f) {
+			for _, d := range requirementsIn(file) {
+				if d.Pinned() != "" && d.Marker == "" {
+					pins[d.Name] = d
+				}
+			}
+		}
+		return pins
+	}
+	lock, ok := m.Repo.File(path.Join(path.Dir(f.Path), "uv.lock"))
+	if !ok {
+		return pins
+	}
+	for _, p := range readLock(lock).Packages {
+		pins[requirements.Normal(p.Name)] = declared{
+			Requirement: requirements.Requirement{
+				Name:       requirements.Normal(p.Name),
+				Specifiers: []requirements.Specifier{{Operator: "==", Version: p.Version}},
+			},
+			line: requirements.Line{Number: lineWith(lock, `name = "`+p.Name+`"`)}, file: lock,
+		}
+	}
+	return pins
+}
+
+// lineWith is the first line that contains a text, or 1.
+func lineWith(f *File, text string) int {
+	for i, line := range f.Lines() {
+		if strings.Contains(line, text) {
+			return i + 1
+		}
+	}
+	return 1
+}

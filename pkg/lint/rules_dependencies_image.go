@@ -1,0 +1,213 @@
+package lint
+
+import (
+	"bytes"
+	"io/fs"
+	"path"
+	"strings"
+
+	"gitlab.com/towline/towline/pkg/requirements"
+)
+
+// imageRules are about Dockerfiles, and about the licences of what is installed.
+func imageRules() []Rule {
+	return []Rule{{
+		ID: "TL814", Name: "floating-from", Severity: Major, In: map[Profile]Severity{Prototype: Minor},
+		Looks:  "FROM lines with the tag latest, or with none",
+		Why:    "python:latest became Python 3.12 in October 2023, and distutils was gone from it (docker-library/python, PEP 632)",
+		Advice: "name a version, such as python:3.11-slim, or a digest",
+		Bad:    Example{Files: map[string]string{"Dockerfile": "FROM python\nCOPY . /opt/program\n"}, At: "Dockerfile:1"},
+		Good:   Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim AS build\nFROM build\nCOPY . /opt/program\n"}},
+		File:   floatingFrom,
+	}, {
+		ID: "TL815", Name: "hidden-by-mount", Severity: Major,
+		Looks:  "Dockerfiles that copy files below /opt/ml, outside of /opt/ml/code",
+		Why:    "SageMaker mounts /opt/ml over whatever the image has there: models baked into /opt/ml/model are gone when the container starts (SageMaker guide, Use Your Own Training Algorithms)",
+		Advice: "copy to /opt/program, and let models come from the training",
+		Bad:    Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nCOPY model /opt/ml/model\n"}, At: "Dockerfile:2"},
+		Good:   Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nCOPY src /opt/program\nCOPY src /opt/ml/code\n"}},
+		File:   hiddenByMount,
+	}, {
+		ID: "TL816", Name: "shell-entrypoint", Severity: Minor,
+		Looks:  "ENTRYPOINT in its shell form, in Dockerfiles",
+		Why:    "the shell is process 1 then, keeps SIGTERM to itself, and takes no argument: SageMaker calls the image with train or serve and asks for the exec form (SageMaker guide, How Amazon SageMaker Runs Your Training Image)",
+		Advice: `write it as a list: ENTRYPOINT ["python", "train.py"]`,
+		Bad:    Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nENTRYPOINT python train.py\n"}, At: "Dockerfile:2"},
+		Good:   Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nENTRYPOINT [\"python\", \"train.py\"]\n"}},
+		File:   shellEntrypoint,
+	}, {
+		ID: "TL817", Name: "copyleft-dependency", Severity: Info, In: map[Profile]Severity{Prototype: Off, Production: Minor},
+		Looks:  "licences of the model's pinned dependencies in the project's .venv: AGPL, SSPL and GPL",
+		Why:    "ultralytics, which carries YOLOv8, is under the AGPL-3.0: serving it to others over a network asks for the source of the service, or for a licence that is bought (ultralytics/ultralytics, LICENSE)",
+		Advice: "ask whoever answers for licences, or choose another package",
+		Bad:    Example{Files: licenceExample("AGPL-3.0"), Profile: Production, At: "requirements.txt:1"},
+		Good:   Example{Files: licenceExample("BSD-3-Clause"), Profile: Production},
+		Model:  copyleft,
+	}}
+}
+
+func licenceExample(licence string) map[string]string {
+	files := exampleWith(`python: "3.11"`, `python: "3.11", requirements: requirements.txt`)
+	files["requirements.txt"] = "ultralytics==8.3.0\n"
+	files[".venv/lib/python3.11/site-packages/ultralytics-8.3.0.dist-info/METADATA"] = "Metadata-Version: 2.4\nName: ultralytics\nLicense-Expression: " + licence + "\n"
+	return files
+}
+
+// isDockerfile knows Dockerfile, Dockerfile.gpu, gpu.Dockerfile and Containerfile.
+func isDockerfile(name string) bool {
+	base := path.Base(name)
+	return base == "Dockerfile" || base == "Containerfile" || strings.HasPrefix(base, "Dockerfile.") && !strings.HasSuffix(base, ".dockerignore") || strings.HasSuffix(base, ".Dockerfile")
+}
+
+// instruction is one instruction of a Dockerfile.
+type instruction struct {
+	line       int
+	name, rest string
+}
+
+// instructions reads a Dockerfile as far as rules need it: continued lines
+// are joined, comments left out.
+func instructions(f *File) []instruction {
+	var list []instruction
+	joined, first := "", 0
+	for i, line := range f.Lines() {
+		trimmed := strings.TrimSpace(line)
+		if strings.HasPrefix(trimmed, "#") || trimmed == "" {
+			continue
+		}
+		if first == 0 {
+			first = i + 1
+		}
+		if rest, continued := strings.CutSuffix(trimmed, `\`); continued {
+			joined += rest + " "
+			continue
+		}
+		name, rest, _ := strings.Cut(joined+trimmed, " ")
+		list = append(list, instruction{first, strings.ToUpper(name), strings.TrimSpace(rest)})
+		joined, first = "", 0
+	}
+	return list
+}
+
+func floatingFrom(f *File, r *Report) {
+	if !isDockerfile(f.Path) {
+		return
+	}
+	stages := map[string]bool{"scratch": true}
+	for _, in := range instructions(f) {
+		if in.name != "FROM" {
+			continue
+		}
+		words := strings.Fields(in.rest)
+		for len(words) > 0 && strings.HasPrefix(words[0], "--") {
+			words = words[1:]
+		}
+		if len(words) == 0 {
+			continue
+		}
+		if why := floating(words[0]); why != "" && !stages[strings.ToLower(words[0])] {
+			r.At(f, in.line, 0, "the image %s %s", words[0], why)
+		}
+		if len(words) == 3 {
+			stages[strings.ToLower(words[2])] = true
+		}
+	}
+}
+
+func hiddenByMount(f *File, r *Report) {
+	if !isDockerfile(f.Path) {
+		return
+	}
+	for _, in := range instructions(f) {
+		words := strings.FieldsFunc(in.rest, func(c rune) bool { return strings.ContainsRune(" \t[],\"", c) })
+		if in.name != "COPY" && in.name != "ADD" || len(words) < 2 {
+			continue
+		}
+		to := path.Clean(words[len(words)-1])
+		if (to == "/opt/ml" || strings.HasPrefix(to, "/opt/ml/")) && to != "/opt/ml/code" && !strings.HasPrefix(to, "/opt/ml/code/") {
+			r.At(f, in.line, 0, "SageMaker hides what is copied to %s", to)
+		}
+	}
+}
+
+func shellEntrypoint(f *File, r *Report) {
+	if !isDockerfile(f.Path) {
+		return
+	}
+	for _, in := range instructions(f) {
+		if in.name == "ENTRYPOINT" && !strings.HasPrefix(in.rest, "[") {
+			r.At(f, in.line, 0, "the shell takes signals and arguments in place of: %s", clip(in.rest, 0))
+		}
+	}
+}
+
+const (
+	largestMetadata = 256 << 10
+	mostMetadata    = 2000
+)
+
+func copyleft(m *Model, r *Report) {
+	pins := m.pinsOf()
+	if len(pins) == 0 {
+		return
+	}
+	files, err := fs.Glob(m.Repo.fsys, path.Join(path.Clean(m.Path), ".venv/lib/python3.*/site-packages/*.dist-info/METADATA"))
+	if err != nil {
+		return
+	}
+	licences := map[string]string{}
+	for _, name := range files[:min(len(files), mostMetadata)] {
+		package_, licence := readMetadata(m.Repo.fsys, name)
+		licences[package_] = licence
+	}
+	for _, name := range sortedNames(pins) {
+		if licence := licences[name]; isCopyleft(licence) {
+			r.At(pins[name].file, pins[name].line.Number, 1, "%s is under %s", name, licence)
+		}
+	}
+}
+
+// readMetadata finds name and licence of a distribution: its SPDX expression,
+// or its classifier, or the free text if that is one line.
+func readMetadata(fsys fs.FS, file string) (name, licence string) {
+	if info, err := fs.Lstat(fsys, file); err != nil || !info.Mode().IsRegular() || info.Size() > largestMetadata {
+		return "", ""
+	}
+	data, err := fs.ReadFile(fsys, file)
+	if err != nil {
+		return "", ""
+	}
+	header, _, _ := bytes.Cut(data, []byte("\n\n"))
+	free := ""
+	for line := range strings.Lines(string(header)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "Name":
+			name = requirements.Normal(value)
+		case "License-Expression":
+			return name, value
+		case "License":
+			free = value
+		case "Classifier":
+			if kind, ok := strings.CutPrefix(value, "License :: OSI Approved :: "); ok && licence == "" {
+				licence = kind
+			}
+		}
+	}
+	if licence == "" {
+		licence = free
+	}
+	return name, licence
+}
+
+// isCopyleft knows the strong ones; an alternative (OR) is the user's choice.
+func isCopyleft(licence string) bool {
+	if strings.Contains(licence, " OR ") || len(licence) > 200 {
+		return false
+	}
+	lower := strings.ToLower(licence)
+	if strings.Contains(lower, "lesser") || strings.Contains(lower, "lgpl") || strings.Contains(lower, "exception") {
+		return false
+	}
+	return strings.Contains(lower, "gpl") || strings.Contains(lower, "affero") || strings.Contains(lower, "sspl") || strings.Contains(lower, "gnu general public")
+}
