@@ -53,9 +53,9 @@ func requirementsIn(f *File) []declared {
 	return list
 }
 
-// installs says whether a file lists what an image or an environment is
+// installsFrom says whether a file lists what an image or an environment is
 // installed from, rather than what a developer's tools or documents need.
-func installs(f *File) bool {
+func installsFrom(f *File) bool {
 	base := path.Base(f.Path)
 	if f.Kind != Requirements || isTest(f.Path) || path.Ext(base) != ".txt" {
 		return false

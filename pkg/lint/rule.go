@@ -84,6 +84,7 @@ func Catalogue() []Rule {
 		crossRules(),
 		linterRules(),
 		manifestRules(),
+		secretRules(),
 		dependencyRules(),
 	)
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

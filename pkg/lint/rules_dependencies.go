@@ -74,7 +74,7 @@ func uninstalledRequirements(m *Model, r *Report) {
 }
 
 func unpinned(f *File, r *Report) {
-	if !installs(f) {
+	if !installsFrom(f) {
 		return
 	}
 	for _, d := range requirementsIn(f) {
@@ -85,10 +85,10 @@ func unpinned(f *File, r *Report) {
 }
 
 func unreadable(f *File, r *Report) {
-	if f.Kind != Requirements || !installs(f) && path.Base(f.Path) != "requirements.txt" || f.Binary() && !strings.HasPrefix(string(f.Head(2)), "\xff\xfe") {
+	if f.Kind != Requirements || !installsFrom(f) && path.Base(f.Path) != "requirements.txt" || f.Binary() && !strings.HasPrefix(string(f.Head(2)), "\xff\xfe") {
 		return
 	}
-	if templated(f) {
+	if isTemplate(f) {
 		return
 	}
 	for _, line := range requirements.Lines(f.Bytes()) {
@@ -101,8 +101,8 @@ func unreadable(f *File, r *Report) {
 	}
 }
 
-// templated says whether a file is a template of another tool.
-func templated(f *File) bool {
+// isTemplate says whether a file is a template of another tool.
+func isTemplate(f *File) bool {
 	return strings.Contains(f.Path, "{{") || strings.Contains(string(f.Bytes()), "{{") || strings.Contains(string(f.Bytes()), "{%")
 }
 

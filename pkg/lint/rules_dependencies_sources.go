@@ -111,7 +111,7 @@ func isPlainHTTP(address string) bool {
 }
 
 func secondIndex(f *File, r *Report) {
-	if !installs(f) {
+	if !installsFrom(f) {
 		return
 	}
 	lines := requirements.Lines(f.Bytes())

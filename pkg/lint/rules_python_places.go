@@ -226,6 +226,9 @@ func credentials(c code, r *Report) {
 			c.found(r, s.Start, "a password is written into this address")
 		}
 	}
+	for _, f := range r.findings {
+		f.hidden = f.hidden || f.Rule == r.rule.ID
+	}
 }
 
 var secretNames = map[string]bool{
