@@ -31,6 +31,7 @@ type junitSuite struct {
 type junitCase struct {
 	Class   string    `xml:"classname,attr"`
 	Name    string    `xml:"name,attr"`
+	File    string    `xml:"file,attr,omitempty"`
 	Time    string    `xml:"time,attr"`
 	Failure *junitWhy `xml:"failure"`
 	Skipped *junitWhy `xml:"skipped"`
