@@ -1,0 +1,221 @@
+// Package tools runs linters that others wrote, and reads what they found.
+//
+// In come the repository's folder, the Python files to look at and an explicit
+// environment; out come findings under the tools' own rule names, or the
+// reason why there are none. A tool that breaks down is an error, never a
+// clean bill. It installs nothing, uses no network, writes nothing into the
+// repository and reads no mixture of output and complaints.
+package tools
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/lint"
+	"gitlab.com/towline/towline/pkg/proc"
+)
+
+// Options is where and on what a tool is run.
+type Options struct {
+	Root    string   // folder of the repository, absolute
+	Files   []string // Python files, relative to it
+	Folders []string // folders that hold them, for when there are too many files to be named
+	Environ []string // of this process; the tool is handed only what it needs of it
+	UV      string   // the uv program, to run tools that it has in its cache; "" for none
+}
+
+// Outcome is what came of running a tool.
+type Outcome struct {
+	Tool     string
+	Absent   string // why it could not be run; "" if it was
+	Findings []lint.Finding
+	Err      error // it broke down, or did not understand its settings
+}
+
+// A Tool is a linter that can be run.
+type Tool struct {
+	Name string
+
+	args  func(output string) []string
+	parse func(data []byte, root string) ([]lint.Finding, error)
+	sound func(code int, findings int) bool // whether an exit code goes with a report
+	hint  func(code int) string
+}
+
+// All are the tools that there are, by name.
+func All() []Tool { return []Tool{pylint(), ruff()} }
+
+const (
+	// longestNames is how many bytes of file names a command line takes.
+	longestNames = 100_000
+
+	largestReport = 128 << 20
+)
+
+// Run runs the tool once, over all files. Its findings are in no order.
+func (t Tool) Run(ctx context.Context, o Options) Outcome {
+	out := Outcome{Tool: t.Name}
+	if len(o.Files) == 0 {
+		return out
+	}
+	command, why := t.find(ctx, o)
+	if why != "" {
+		out.Absent = why
+		return out
+	}
+	dir, err := os.MkdirTemp("", "towline-lint-")
+	if err != nil {
+		out.Err = fault.Newf(fault.Remote, "run %s: %w", t.Name, err)
+		return out
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	report := filepath.Join(dir, t.Name+".json")
+	command.Args = append(append(command.Args, t.args(report)...), names(o)...)
+	command.Dir, command.Env, command.Stdout = o.Root, environment(o.Environ), io.Discard
+	out.Findings, out.Err = t.read(command.Run(ctx), report, o.Root)
+	if ctx.Err() != nil {
+		out.Err = context.Cause(ctx)
+	}
+	return out
+}
+
+// read understands how the tool ended, and then what it reported.
+func (t Tool) read(ended error, report, root string) ([]lint.Finding, error) {
+	code, complaint := 0, ""
+	if exit := (*proc.ExitError)(nil); errors.As(ended, &exit) {
+		code, complaint = exit.Code, exit.Stderr
+	} else if ended != nil {
+		return nil, fault.Newf(fault.Remote, "run %s: %w", t.Name, ended)
+	}
+	data, err := readFile(report)
+	var findings []lint.Finding
+	if err == nil {
+		findings, err = t.parse(data, root)
+	}
+	if err == nil && t.sound(code, len(findings)) {
+		return findings, nil
+	}
+	f := fault.Newf(fault.Remote, "run %s: it broke down with exit code %d", t.Name, code)
+	if err != nil && code == 0 {
+		f = fault.Newf(fault.Remote, "run %s: its report cannot be read: %w", t.Name, err)
+	}
+	return nil, f.With(lastLines(complaint)...).Hintf("%s", t.hint(code))
+}
+
+func readFile(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("it wrote none")
+		}
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(file, largestReport+1))
+	if err = errors.Join(err, file.Close()); err == nil && len(data) > largestReport {
+		err = errors.New("it is larger than 128 MB")
+	}
+	return data, err
+}
+
+// lastLines are the lines that tell most of a complaint.
+func lastLines(text string) []string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	lines = lines[max(0, len(lines)-5):]
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
+}
+
+// find looks for the program on the PATH, and then in uv's cache: nothing is
+// downloaded for a check.
+func (t Tool) find(ctx context.Context, o Options) (command proc.Command, why string) {
+	if program := onPath(t.Name, o.Environ); program != "" {
+		return proc.Command{Name: program}, ""
+	}
+	if o.UV == "" {
+		return command, "not on the PATH, and there is no uv"
+	}
+	command = proc.Command{Name: o.UV, Args: []string{"tool", "run", "--offline", "--quiet", t.Name}}
+	probe := command
+	probe.Args = append(slices.Clone(probe.Args), "--version")
+	probe.Dir, probe.Env = o.Root, environment(o.Environ)
+	if _, err := probe.Output(ctx); err != nil {
+		return command, "neither on the PATH nor in uv's cache"
+	}
+	return command, ""
+}
+
+// onPath finds a program in the absolute folders of the PATH: one in the
+// repository itself is not run.
+func onPath(name string, environ []string) string {
+	for _, dir := range filepath.SplitList(variable(environ, "PATH")) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		program := filepath.Join(dir, name)
+		if info, err := os.Stat(program); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return program
+		}
+	}
+	return ""
+}
+
+func variable(environ []string, name string) string {
+	for _, entry := range slices.Backward(environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// handedOn are the variables that a tool may see: tokens are not among them,
+// as settings of the repository can make pylint run code.
+var handedOn = []string{
+	"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SystemRoot",
+	"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYLINTRC", "PYLINTHOME",
+	"XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "UV_CACHE_DIR", "UV_TOOL_DIR", "UV_PYTHON", "UV_PYTHON_INSTALL_DIR",
+}
+
+func environment(environ []string) []string {
+	env := []string{"NO_COLOR=1", "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1", "RUFF_NO_CACHE=true"}
+	for _, name := range handedOn {
+		if value := variable(environ, name); value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// names are the files on the command line, or their folders if they are too many.
+func names(o Options) []string {
+	size := 0
+	for _, name := range o.Files {
+		size += len(name) + 3
+	}
+	list := o.Files
+	if size > longestNames {
+		list = o.Folders
+	}
+	named := make([]string, len(list))
+	for i, name := range list {
+		named[i] = "./" + name // so that none is taken for an option
+	}
+	return named
+}
+
+// relative is a file's path from the top of the repository.
+func relative(root, name string) string {
+	if filepath.IsAbs(name) {
+		if rel, err := filepath.Rel(root, name); err == nil {
+			name = rel
+		}
+	}
+	return path.Clean(filepath.ToSlash(name))
+}
