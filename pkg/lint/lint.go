@@ -11,8 +11,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -98,6 +96,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 type scan struct {
 	options Options
 	levels  map[string]Severity // of each rule, in this profile and with these settings
+	only    selection
 	exclude excluder
 	own     *Report   // of the linter itself, about what is no file
 	reports []*Report // one for each file, then one for each rule that sees more
@@ -105,8 +104,7 @@ type scan struct {
 }
 
 func newScan(o Options) *scan {
-	s := &scan{options: o, levels: map[string]Severity{}, exclude: newExcluder(o.Settings)}
-	slices.Sort(s.options.Only)
+	s := &scan{options: o, levels: map[string]Severity{}, only: selected(o.Only), exclude: newExcluder(o.Settings)}
 	s.own = s.report()
 	return s
 }
@@ -212,20 +210,33 @@ func (s *scan) file(f *File, i int, rules []*Rule) {
 }
 
 // wanted says whether findings in a file are asked for.
-func (s *scan) wanted(name string) bool {
-	if s.options.Only == nil {
+func (s *scan) wanted(name string) bool { return s.only.has(name) }
+
+// selection is a set of files and folders; nil is all of them.
+type selection map[string]bool
+
+func selected(paths []string) selection {
+	if paths == nil {
+		return nil
+	}
+	set := selection{}
+	for _, name := range paths {
+		set[name] = true
+	}
+	return set
+}
+
+// has says whether a file is one of the set, or below one.
+func (s selection) has(name string) bool {
+	if s == nil || s[name] {
 		return true
 	}
-	for at := name; ; {
-		if _, found := slices.BinarySearch(s.options.Only, at); found {
+	for i, c := range name {
+		if c == '/' && s[name[:i]] {
 			return true
 		}
-		slash := strings.LastIndexByte(at, '/')
-		if slash < 0 {
-			return false
-		}
-		at = at[:slash]
 	}
+	return false
 }
 
 // broken is the error of rules that broke down: their silence is no clean bill.

@@ -22,8 +22,10 @@ type Repo struct {
 	problems  []manifest.Problem
 	models    []*Model
 
-	fsys   fs.FS
-	limits Limits
+	fsys    fs.FS
+	limits  Limits
+	only    selection
+	exclude excluder
 }
 
 // Files are all files, by path; links and what is neither file nor folder are
@@ -52,6 +54,9 @@ func (r *Repo) Installed(name string) (version string, ok bool) {
 	version, ok = r.installed[name]
 	return version, ok
 }
+
+// Wanted says whether findings in a file are asked for.
+func (r *Repo) Wanted(name string) bool { return r.only.has(name) && !r.exclude.all(name) }
 
 // Manifest is towline.yaml, and whether there is a valid one.
 func (r *Repo) Manifest() (manifest.Manifest, bool) {

@@ -16,6 +16,7 @@ type Finding struct {
 	Tool        string // towline, pylint or ruff
 	Rule        string // such as TL101; of other tools by their own name, such as ruff:F401
 	Name        string // the rule's name, such as large-file
+	Code        string // the number of another tool's rule, such as W0611
 	Severity    Severity
 	Path        string // slash-separated, from the top of the repository
 	Line        int    // from 1; 0 if the file as a whole is meant
@@ -94,7 +95,7 @@ func (r *Report) Path(path string, line, column int, format string, args ...any)
 	f := &Finding{
 		Tool: Own, Rule: r.rule.ID, Name: r.rule.Name, Severity: r.levels[r.rule.ID],
 		Path: path, Line: line, Column: column,
-		Message: plain(fmt.Sprintf(format, args...)), Advice: r.rule.Advice,
+		Message: Plain(fmt.Sprintf(format, args...)), Advice: r.rule.Advice,
 	}
 	r.findings = append(r.findings, f)
 	return f
@@ -164,8 +165,9 @@ func (r *Report) unread(f *File) {
 	}
 }
 
-// plain makes a message fit for one line of a report.
-func plain(text string) string {
+// Plain makes a message fit for one line of a report: no control characters,
+// no broken UTF-8, and not too long.
+func Plain(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x2028 || c == 0x2029 {
 			return ' '

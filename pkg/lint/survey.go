@@ -28,7 +28,7 @@ type surveyor struct {
 // survey lists the files and reads the manifest.
 func (s *scan) survey(ctx context.Context) (*Repo, error) {
 	o := s.options
-	repo := &Repo{Profile: o.Profile, folders: map[string]bool{}, fsys: o.FS, limits: o.Limits, installed: o.Installed}
+	repo := &Repo{Profile: o.Profile, folders: map[string]bool{}, fsys: o.FS, limits: o.Limits, installed: o.Installed, only: s.only, exclude: s.exclude}
 	if o.Tracked != nil {
 		repo.tracked = map[string]bool{}
 		for _, name := range o.Tracked {

@@ -72,3 +72,22 @@ func diskFault(op string, err error) error {
 	return fault.Newf(fault.Repository, "%s: %w", op, cause).
 		Hintf("look at the folder %s; it may be removed as a whole", Folder)
 }
+
+// ReplaceIn writes a file of an opened folder: it is replaced whole or, after
+// an error, not at all. It keeps the mode of a file that is there.
+func ReplaceIn(root *os.Root, name string, body []byte) error {
+	mode := fs.FileMode(0o644)
+	if info, err := root.Lstat(name); err == nil {
+		mode = info.Mode().Perm()
+	}
+	return renameio.WriteFile(name, body, mode, renameio.WithRoot(root))
+}
+
+// ReplaceFile writes a file anywhere, as ReplaceIn does. What is no plain file,
+// such as /dev/stdout, is written to.
+func ReplaceFile(name string, body []byte) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(name, body, 0o644)
+	}
+	return renameio.WriteFile(name, body, 0o644)
+}
