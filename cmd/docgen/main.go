@@ -79,6 +79,7 @@ func generate(root string) ([]page, error) {
 		{"pkg/manifest/" + manifest.SchemaFile, text},
 		{"docs/reference/manifest.md", manifestPage(schema)},
 		{"docs/reference/exit-codes.md", exitCodes()},
+		{"docs/reference/rules.md", rulesPage()},
 	}, nil
 }
 

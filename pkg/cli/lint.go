@@ -161,10 +161,10 @@ func lintFault(l report.Lint, o lintOptions) error {
 	if n > 20 && !o.changed {
 		hint = "mend them, or take them for known and go on from here: towline lint --write-baseline"
 	}
-	return fault.Newf(fault.Repository, "lint: %s of severity %s or above", counted(n, "finding"), l.FailOn).Hintf("%s", hint)
+	return fault.Newf(fault.Repository, "lint: %s of severity %s or above", amount(n, "finding"), l.FailOn).Hintf("%s", hint)
 }
 
-func counted(n int, what string) string {
+func amount(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -83,7 +83,7 @@ func (a *app) writeBaseline(in *lintInput, found report.Lint, o lintOptions) err
 	if err := in.replace(lint.BaselineFile, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "wrote %s: %s known from now on; commit it\n", lint.BaselineFile, counted(len(found.Findings), "finding"))
+	fmt.Fprintf(a.stdout, "wrote %s: %s known from now on; commit it\n", lint.BaselineFile, amount(len(found.Findings), "finding"))
 	return nil
 }
 

@@ -184,7 +184,7 @@ var handedOn = []string{
 }
 
 func environment(environ []string) []string {
-	env := []string{"NO_COLOR=1", "PYTHONIOENCODING=utf-8", "PYTHONDONTWRITEBYTECODE=1", "RUFF_NO_CACHE=true"}
+	env := []string{"NO_COLOR=1", "PYTHONIOENCODING=utf-8", "RUFF_NO_CACHE=true"}
 	for _, name := range handedOn {
 		if value := variable(environ, name); value != "" {
 			env = append(env, name+"="+value)
