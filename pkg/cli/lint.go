@@ -115,6 +115,11 @@ func (o *lintOptions) check(a *app, paths []string) error {
 	if !slices.Contains(profiles, lint.Profile(o.profile)) {
 		return fault.Newf(fault.Usage, "--profile %s: wanted prototype, team or production", o.profile)
 	}
+	return o.checkTogether(paths)
+}
+
+// checkTogether refuses flags that do not go together.
+func (o *lintOptions) checkTogether(paths []string) error {
 	switch {
 	case o.baseline && (o.changed || len(paths) > 0):
 		return fault.Newf(fault.Usage, "--write-baseline is about the whole repository: it goes without --changed and paths")

@@ -73,6 +73,7 @@ type content struct {
 	lines    []string
 	notebook func() (*NotebookFile, error)
 	python   func() *python.File
+	places   []place // of the lines of a notebook's code; set by python
 }
 
 // errLarge is that of a file that is not read because of its size.
@@ -102,7 +103,16 @@ func (f *File) load() *content {
 		c.bytes = nil
 	}
 	c.notebook = sync.OnceValues(func() (*NotebookFile, error) { return parseNotebook(c.bytes) })
-	c.python = sync.OnceValue(func() *python.File { return python.Parse(c.bytes) })
+	c.python = sync.OnceValue(func() *python.File {
+		if f.Kind != Notebook {
+			return python.Parse(c.bytes)
+		}
+		var code []byte
+		if n, err := c.notebook(); err == nil {
+			code, c.places = n.code()
+		}
+		return python.Parse(code)
+	})
 	return c
 }
 
@@ -179,7 +189,7 @@ func (f *File) Notebook() (*NotebookFile, error) {
 	return c.notebook()
 }
 
-// Python is a Python file as it was parsed, once. One that cannot be read is
+// Python is a Python file, or the code of a notebook, as it was parsed, once. One that cannot be read is
 // as if empty; its Error tells of the first line that is no Python.
 func (f *File) Python() *python.File { return f.load().python() }
 

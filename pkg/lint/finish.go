@@ -16,7 +16,7 @@ func (s *scan) finish(repo *Repo, others Others) Result {
 	all, result.Ignored = s.silence(repo, all)
 	all = append(all, s.aboutIgnores(repo, others)...)
 	fingerprintNew(all)
-	all, result.Known = s.known(repo, all, others)
+	all, result.Known = s.known(all, others)
 	slices.SortStableFunc(all, func(a, b *Finding) int { return a.compare(*b) })
 	result.Findings = make([]Finding, len(all))
 	for i, f := range all {
@@ -189,7 +189,7 @@ func (r *Report) comment(id string, f *File, g ignore, format string, args ...an
 
 // known takes out the findings of the baseline, and reports entries of it that
 // nothing was found for, as far as that could have been.
-func (s *scan) known(repo *Repo, all []*Finding, others Others) (rest []*Finding, known int) {
+func (s *scan) known(all []*Finding, others Others) (rest []*Finding, known int) {
 	if s.options.Baseline == nil {
 		return all, 0
 	}

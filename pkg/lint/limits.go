@@ -48,5 +48,5 @@ func (l Limits) size(k Kind) int64 {
 	return l.FileSize
 }
 
-// workers is how many files are looked at at a time.
+// workers is how many files are looked at together.
 func workers() int { return min(runtime.GOMAXPROCS(0), maxWorkers) }

@@ -197,6 +197,9 @@ func (s *scan) file(f *File, i int, rules []*Rule) {
 		if rule.Python != nil && f.Kind == Python {
 			r.run(rule, f.Path, func() { rule.Python(f, f.Python(), r) })
 		}
+		if rule.Python != nil && f.Kind == Notebook {
+			r.notebook(rule, f)
+		}
 	}
 	if f.Kind == Python && len(f.Repo.models) > 0 {
 		f.traits() // while it is parsed

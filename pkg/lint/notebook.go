@@ -11,8 +11,9 @@ import (
 
 // NotebookFile is a Jupyter notebook of format 4, read as far as rules care.
 type NotebookFile struct {
-	Format int // nbformat
-	Cells  []Cell
+	Format   int    // nbformat
+	Language string // of its code; "" if it does not say
+	Cells    []Cell
 
 	edits []edit // that strip the outputs
 	size  int
@@ -57,6 +58,8 @@ func parseNotebook(data []byte) (*NotebookFile, error) {
 			return p.number(&n.Format)
 		case "cells":
 			return p.list(func() error { return p.cell(n) })
+		case "metadata":
+			return p.metadata(n)
 		}
 		return p.skip()
 	})
@@ -194,6 +197,28 @@ func (p *notebookParser) number(n *int) error {
 	return nil
 }
 
+// metadata finds the language in kernelspec.language or language_info.name.
+func (p *notebookParser) metadata(n *NotebookFile) error {
+	return p.object(func(key string) error {
+		wanted, known := map[string]string{"kernelspec": "language", "language_info": "name"}[key]
+		if !known {
+			return p.skip()
+		}
+		return p.object(func(key string) error {
+			if key != wanted {
+				return p.skip()
+			}
+			token, err := p.token()
+			if name, ok := token.(string); ok {
+				n.Language = strings.ToLower(name)
+			} else if _, bracket := token.(json.Delim); bracket {
+				return errors.New("a language is not text")
+			}
+			return err
+		})
+	})
+}
+
 // cell reads one cell, and notes how to strip its outputs.
 func (p *notebookParser) cell(n *NotebookFile) error {
 	cell := Cell{Number: len(n.Cells) + 1}
@@ -301,6 +326,9 @@ type place struct {
 // cells in other languages are masked, so that positions stay what they are.
 func (n *NotebookFile) code() (text []byte, places []place) {
 	var b bytes.Buffer
+	if n.Language != "" && n.Language != "python" && n.Language != "ipython" {
+		return nil, nil
+	}
 	for _, cell := range n.Cells {
 		if cell.Type != "code" {
 			continue

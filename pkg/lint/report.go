@@ -114,6 +114,22 @@ func (r *Report) run(rule *Rule, on string, hook func()) {
 	hook()
 }
 
+// notebook runs a rule for Python over the code of a notebook. What is wrong
+// there breaks no training and no server: it is minor at the most.
+func (r *Report) notebook(rule *Rule, f *File) {
+	code := f.Python()
+	if code.Text == "" {
+		return
+	}
+	before := len(r.findings)
+	r.file, r.places = f, f.load().places
+	r.run(rule, f.Path, func() { rule.Python(f, code, r) })
+	r.file, r.places = nil, nil
+	for _, found := range r.findings[before:] {
+		found.Severity = min(found.Severity, Minor)
+	}
+}
+
 // bound keeps the first findings of a rule in a file that has too many.
 func (r *Report) bound(before int) {
 	if more := len(r.findings) - before - mostFindings; more > 0 {

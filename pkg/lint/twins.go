@@ -2,64 +2,45 @@ package lint
 
 import "fmt"
 
-// twin is ruff's code for a rule of pylint. Those that ruff took over from
-// pylint are not listed: they have pylint's number after PL.
+// twins are rules of pylint, and ruff's codes for them. Those that ruff took
+// over from pylint are not listed: they have pylint's number after PL.
+var twins = [...][2]string{
+	{"unused-import", "F401"},
+	{"wildcard-import", "F403"},
+	{"f-string-without-interpolation", "F541"},
+	{"duplicate-key", "F601"},
+	{"assert-on-tuple", "F631"},
+	{"not-in-loop", "F701"},
+	{"return-outside-function", "F706"},
+	{"function-redefined", "F811"},
+	{"reimported", "F811"},
+	{"undefined-variable", "F821"},
+	{"undefined-all-variable", "F822"},
+	{"used-before-assignment", "F823"},
+	{"unused-variable", "F841"},
+	{"multiple-imports", "E401"},
+	{"wrong-import-position", "E402"},
+	{"line-too-long", "E501"},
+	{"multiple-statements", "E701"},
+	{"singleton-comparison", "E711"},
+	{"unidiomatic-typecheck", "E721"},
+	{"bare-except", "E722"},
+	{"unnecessary-lambda-assignment", "E731"},
+	{"trailing-whitespace", "W291"},
+	{"missing-final-newline", "W292"},
+	{"dangerous-default-value", "B006"},
+	{"raise-missing-from", "B904"},
+	{"broad-exception-caught", "BLE001"},
+	{"exec-used", "S102"},
+	{"eval-used", "S307"},
+}
+
+// twin is ruff's code for a rule of pylint, or "".
 func twin(pylint string) string {
-	switch pylint {
-	case "unused-import":
-		return "F401"
-	case "wildcard-import":
-		return "F403"
-	case "f-string-without-interpolation":
-		return "F541"
-	case "duplicate-key":
-		return "F601"
-	case "assert-on-tuple":
-		return "F631"
-	case "not-in-loop":
-		return "F701"
-	case "return-outside-function":
-		return "F706"
-	case "function-redefined", "reimported":
-		return "F811"
-	case "undefined-variable":
-		return "F821"
-	case "undefined-all-variable":
-		return "F822"
-	case "used-before-assignment":
-		return "F823"
-	case "unused-variable":
-		return "F841"
-	case "multiple-imports":
-		return "E401"
-	case "wrong-import-position":
-		return "E402"
-	case "line-too-long":
-		return "E501"
-	case "multiple-statements":
-		return "E701"
-	case "singleton-comparison":
-		return "E711"
-	case "unidiomatic-typecheck":
-		return "E721"
-	case "bare-except":
-		return "E722"
-	case "unnecessary-lambda-assignment":
-		return "E731"
-	case "trailing-whitespace":
-		return "W291"
-	case "missing-final-newline":
-		return "W292"
-	case "dangerous-default-value":
-		return "B006"
-	case "raise-missing-from":
-		return "B904"
-	case "broad-exception-caught":
-		return "BLE001"
-	case "exec-used":
-		return "S102"
-	case "eval-used":
-		return "S307"
+	for _, pair := range twins {
+		if pair[0] == pylint {
+			return pair[1]
+		}
 	}
 	return ""
 }
@@ -79,16 +60,23 @@ func withoutTwins(all []*Finding) []*Finding {
 	}
 	var rest []*Finding
 	for _, f := range all {
-		syntax := f.Name == "syntax-error" || f.Name == "invalid-syntax" || f.Code == "invalid-syntax"
-		again := f.Tool != Own && syntax && said[f.Path]
-		if f.Tool == "pylint" {
-			again = again || said[at(f, "PL"+f.Code)] || said[at(f, twin(f.Name))] || syntax && said[at(f, "invalid-syntax")]
-		}
-		if !again {
+		if f.Tool == Own || !f.again(said) {
 			rest = append(rest, f)
 		}
 	}
 	return rest
+}
+
+// again says whether another tool's finding was said already.
+func (f *Finding) again(said map[string]bool) bool {
+	syntax := f.Name == "syntax-error" || f.Code == "invalid-syntax"
+	if syntax && said[f.Path] {
+		return true
+	}
+	if f.Tool != "pylint" {
+		return false
+	}
+	return said[at(f, "PL"+f.Code)] || said[at(f, twin(f.Name))] || syntax && said[at(f, "invalid-syntax")]
 }
 
 func at(f *Finding, code string) string { return fmt.Sprintf("%s:%d:%s", f.Path, f.Line, code) }

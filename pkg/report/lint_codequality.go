@@ -65,22 +65,30 @@ func CheckCodeQuality(text []byte) error {
 	}
 	seen := map[string]bool{}
 	for i, d := range list {
-		switch {
-		case d.Description == "" || d.CheckName == "" || d.Fingerprint == "":
-			return fmt.Errorf("entry %d lacks a description, a check name or a fingerprint", i)
-		case seen[d.Fingerprint]:
-			return fmt.Errorf("entry %d has the fingerprint of another one, %s", i, d.Fingerprint)
-		case d.Severity == lint.Off.String():
-			return fmt.Errorf("entry %d has no severity", i)
-		case d.Location.Path == "" || path.IsAbs(d.Location.Path) || strings.HasPrefix(d.Location.Path, "./") || strings.HasPrefix(d.Location.Path, "../"):
-			return fmt.Errorf("entry %d has the path %q, wanted one from the top of the repository", i, d.Location.Path)
-		case d.Location.Lines.Begin < 1:
-			return fmt.Errorf("entry %d begins at line %d", i, d.Location.Lines.Begin)
+		if wrong := d.wrong(); wrong != "" {
+			return fmt.Errorf("entry %d has %s", i, wrong)
 		}
-		if _, known := lint.ParseSeverity(d.Severity); !known {
-			return fmt.Errorf("entry %d has the severity %q", i, d.Severity)
+		if seen[d.Fingerprint] {
+			return fmt.Errorf("entry %d has the fingerprint of another one, %s", i, d.Fingerprint)
 		}
 		seen[d.Fingerprint] = true
 	}
 	return nil
+}
+
+// wrong says what GitLab would not take of an entry, or "".
+func (d degradation) wrong() string {
+	severity, known := lint.ParseSeverity(d.Severity)
+	file := d.Location.Path
+	switch {
+	case d.Description == "" || d.CheckName == "" || d.Fingerprint == "":
+		return "no description, check name or fingerprint"
+	case !known || severity == lint.Off:
+		return fmt.Sprintf("the severity %q", d.Severity)
+	case file == "" || path.IsAbs(file) || strings.HasPrefix(file, "./") || strings.HasPrefix(file, "../"):
+		return fmt.Sprintf("the path %q, wanted one from the top of the repository", file)
+	case d.Location.Lines.Begin < 1:
+		return fmt.Sprintf("line %d as its beginning", d.Location.Lines.Begin)
+	}
+	return ""
 }
