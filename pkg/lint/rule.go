@@ -85,6 +85,8 @@ func Catalogue() []Rule {
 		linterRules(),
 		manifestRules(),
 		secretRules(),
+		gitlabRules(),
+		airflowRules(),
 		dependencyRules(),
 	)
 	slices.SortFunc(rules, func(a, b Rule) int { return cmp.Compare(a.ID, b.ID) })

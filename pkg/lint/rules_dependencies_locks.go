@@ -28,7 +28,7 @@ func lockRules() []Rule {
 	}, {
 		ID: "TL810", Name: "two-managers", Severity: Minor,
 		Looks:  "locks of several package managers in one folder",
-		Why:    "each tool keeps its own lock and none looks at the other's, so laptop and image part ways: mllint found several managers in one project often enough to make it a rule (dependency-management/single)",
+		Why:    "each tool keeps its own lock and none looks at the other's, so laptop and image part ways: mllint has a rule for it too (dependency-management/single)",
 		Advice: "keep one manager, and remove the lock of the other",
 		Bad:    Example{Files: map[string]string{"poetry.lock": "", "uv.lock": ""}, At: "uv.lock"},
 		Good:   Example{Files: map[string]string{"uv.lock": ""}},

@@ -7,7 +7,7 @@ func notebookRules() []Rule {
 	return []Rule{{
 		ID: "TL105", Name: "notebook-outputs", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "notebooks that git tracks with outputs or execution counts",
-		Why:    "outputs carry data, personal data and tokens into history and make every diff unreadable: nbstripout and pre-commit's hook for it are used by thousands of repositories for that reason",
+		Why:    "outputs carry data, personal data and tokens into history and make every diff unreadable: nbstripout was written for that reason",
 		Advice: "strip them with: towline lint --fix",
 		Bad:    Example{Files: map[string]string{"a.ipynb": notebookWith(`"execution_count": 1, "outputs": [{"output_type": "stream", "text": ["x"]}]`)}, At: "a.ipynb:3"},
 		Good:   Example{Files: map[string]string{"a.ipynb": notebookWith(`"execution_count": null, "outputs": []`)}},
