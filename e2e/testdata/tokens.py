@@ -1,38 +1,53 @@
-"""Write the tokens of Python files as CPython's tokenize has them.
+"""Answer, for each file named on stdin, what CPython makes of it.
 
-Reads paths from stdin. Per file: a line with the path, "=" for a file that
-tokenizes and "!" for one that does not, then the tokens. Token: kind, start
-line, start column, end line, end column, as 32-bit numbers, packed.
+"t PATH" asks for its tokens, as tokenize has them: their size in bytes, then
+five 32-bit numbers for each: kind, start line and column, end line and
+column. "c PATH" asks whether it compiles: the size 0. A file that does not
+tokenize or compile has the size -1.
 """
+
 import array
-import os
 import struct
 import sys
 import tokenize
+import warnings
+
+# The kinds in the order of the Go package's constants.
+KINDS = "ENDMARKER NAME NUMBER STRING OP COMMENT NL NEWLINE INDENT DEDENT ERRORTOKEN".split()
+NUMBERS = {getattr(tokenize, name): number for number, name in enumerate(KINDS)}
+TROUBLE = (SyntaxError, UnicodeDecodeError, tokenize.TokenError, ValueError, MemoryError, RecursionError)
 
 
 def tokens(path):
     packed = array.array("I")
     add = packed.extend
+    numbers = NUMBERS
     with open(path, "rb") as file:
-        for kind, _, start, end, _ in tokenize.tokenize(file.readline):
-            add((kind, *start, *end))
-    return packed[5:]  # without ENCODING
+        stream = tokenize.tokenize(file.readline)
+        next(stream)  # ENCODING
+        for kind, _, (line, column), (end_line, end_column), _ in stream:
+            add((numbers[kind], line, column, end_line, end_column))
+    return packed.tobytes()
+
+
+def compiles(path):
+    with open(path, "rb") as file:
+        compile(file.read(), path, "exec", dont_inherit=True)
+    return b""
 
 
 def main():
     if sys.version_info[:2] != (3, 11):
         sys.exit(f"Python {sys.version.split()[0]}, want 3.11")
+    warnings.simplefilter("ignore")
     out = sys.stdout.buffer
     for line in sys.stdin:
-        path = line.rstrip("\n")
+        ask, path = line.rstrip("\n").split(" ", 1)
         try:
-            data = tokens(path).tobytes()
-        except (SyntaxError, UnicodeDecodeError, tokenize.TokenError, ValueError):
+            data = {"t": tokens, "c": compiles}[ask](path)
+            out.write(struct.pack("<i", len(data)) + data)
+        except TROUBLE:
             out.write(struct.pack("<i", -1))
-        else:
-            out.write(struct.pack("<i", len(data)))
-            out.write(data)
         out.flush()
 
 

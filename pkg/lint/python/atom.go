@@ -9,7 +9,9 @@ func (p *parser) primary() Expr {
 		case opDot:
 			p.advance()
 			at := p.tok.Start
-			p.name("a name after '.'")
+			if p.name("a name after '.'"); p.bad {
+				return e
+			}
 			e = p.add(node{kind: ExprAttribute, start: start, a: int32(e), b: int32(at)})
 		case opLParen:
 			e = p.call(start, line, e)

@@ -19,9 +19,10 @@ func decode(src []byte) (string, *SyntaxError) {
 	}
 	text, marked := bytes.CutPrefix(src, []byte(byteOrderMark))
 	encoding, line := coding(text)
-	if marked && encoding != "" && encoding != "utf-8" {
+	if marked && encoding != "" && !strings.HasPrefix(encoding, "utf-8") {
 		return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "coding line says " + encoding + ", the byte order mark UTF-8"}
 	}
+	encoding = charsetName(encoding)
 	switch encoding {
 	case "", "utf-8":
 		return decodeUTF8(text)
@@ -85,8 +86,8 @@ func decodeBytes(src []byte, upper string) string {
 	return b.String()
 }
 
-// coding is the encoding that one of the first two lines names, as a common
-// name, and that line's number.
+// coding is the encoding that one of the first two lines names, in lower case
+// with dashes, and that line's number.
 func coding(src []byte) (string, uint32) {
 	for number := uint32(1); number <= 2; number++ {
 		line, rest, _ := bytes.Cut(src, []byte("\n"))
@@ -95,7 +96,7 @@ func coding(src []byte) (string, uint32) {
 			return "", 1
 		}
 		if name := cookie(string(line)); name != "" {
-			return charsetName(name), number
+			return strings.ToLower(strings.ReplaceAll(name, "_", "-")), number
 		}
 		src = rest
 	}
@@ -125,9 +126,9 @@ func cookie(line string) string {
 
 func wordByte(c byte) bool { return class[c]&(classStart|classDigit) != 0 }
 
-// charsetName brings the spellings of a charset's name together.
+// charsetName brings the spellings of a charset's name together. Beside a byte
+// order mark CPython takes no other spelling than "utf-8".
 func charsetName(name string) string {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	switch name {
 	case "utf8", "u8", "utf", "utf-8-sig", "cp65001":
 		return "utf-8"

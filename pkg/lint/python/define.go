@@ -152,6 +152,11 @@ func (p *parser) star(end Op) {
 	p.advance()
 	if !p.is(opComma) {
 		p.parameter(VarPositional, end)
+		return
+	}
+	ahead := p.lex.ahead()
+	if next := ahead.next(); next.Kind != Name && next.Kind != NL && next.Kind != Comment {
+		p.fail("named arguments must follow bare *")
 	}
 }
 

@@ -107,7 +107,11 @@ func (p *parser) value() Expr {
 	if p.is(kwYield) {
 		return p.yield()
 	}
-	return p.expressions()
+	e := p.expressions()
+	if n := p.f.nodes[e]; n.kind == ExprWalrus && !n.parens {
+		p.fail("':=' needs parentheses here")
+	}
+	return e
 }
 
 // startsExpression says whether an expression can begin at the token.

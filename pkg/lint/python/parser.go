@@ -1,6 +1,9 @@
 package python
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxDepth is how deep statements and expressions may lie in each other.
 const maxDepth = 1000
@@ -80,28 +83,55 @@ func (p *parser) failAt(at int, format string, args ...any) {
 	p.tok = Token{Start: p.tok.Start, End: p.tok.Start, Line: p.tok.Line, Kind: ErrorToken}
 }
 
-// recover goes on after the logical line that went bad.
+// recover goes on after the logical line that went bad. Where a bracket in it
+// is never closed, that is the next line which begins as only statements do.
 func (p *parser) recover() {
 	own := p.lex.err
 	p.bad, p.tok = false, p.failed
-	open := 0
-	for p.tok.Kind != Newline && p.tok.Kind != EndMarker {
+	open, lost := 0, false
+	for {
 		if n := len(p.lex.brackets); n > 0 {
 			open = int(p.lex.brackets[n-1].at) + 1
+		}
+		lost = open > 0 && p.beginsLine()
+		if lost || p.tok.Kind == Newline || p.tok.Kind == EndMarker {
+			break
 		}
 		p.tok = p.lex.next()
 		if p.tok.Kind == Comment {
 			p.f.Comments = append(p.f.Comments, Text{p.tok.Start, p.tok.End, p.tok.Line})
 		}
 	}
-	if open > 0 && int(p.tok.Start) >= len(p.f.Text) && own != nil {
-		line, column := position(p.f.lines, uint32(open-1))
-		if line < own.Line || line == own.Line && column < own.Column {
-			p.lex.err = &SyntaxError{line, column, fmt.Sprintf("'%c' was never closed", p.f.Text[open-1])}
-		}
+	if lost || open > 0 && int(p.tok.Start) >= len(p.f.Text) {
+		p.unclosed(uint32(open-1), own)
 	}
-	if p.tok.Kind == Newline {
+	switch {
+	case lost:
+		p.lex.pos, p.lex.fresh, p.lex.brackets = int(p.f.lines[p.tok.Line-1]), true, p.lex.brackets[:0]
 		p.advance()
+	case p.tok.Kind == Newline:
+		p.advance()
+	}
+}
+
+// beginsLine says whether the token is a keyword that only begins statements,
+// at the start of a line.
+func (p *parser) beginsLine() bool {
+	switch p.tok.Op {
+	case kwDef, kwClass, kwImport, kwReturn, kwTry, kwWhile, kwWith, kwRaise, kwPass, kwGlobal:
+	default:
+		return false
+	}
+	start := p.f.lines[p.tok.Line-1]
+	return len(p.lex.brackets) > 0 && strings.TrimLeft(p.f.Text[start:p.tok.Start], " \t\f") == ""
+}
+
+// unclosed makes the bracket that is never closed the error, if it stands
+// before what was found.
+func (p *parser) unclosed(at uint32, found *SyntaxError) {
+	line, column := position(p.f.lines, at)
+	if found != nil && (line < found.Line || line == found.Line && column < found.Column) {
+		p.lex.err = &SyntaxError{line, column, fmt.Sprintf("'%c' was never closed", p.f.Text[at])}
 	}
 }
 
@@ -152,7 +182,7 @@ func (p *parser) name(what string) string {
 
 // add makes a node that ends where the token before ended.
 func (p *parser) add(n node) Expr {
-	n.end = p.last
+	n.end = max(p.last, n.start)
 	p.f.nodes = append(p.f.nodes, n)
 	return Expr(len(p.f.nodes) - 1)
 }
