@@ -94,6 +94,32 @@ func runLint(ctx context.Context, a *app, o lintOptions, paths []string) error {
 	return firstError(err, broken, in.toolFault(), lintFault(found, o))
 }
 
+// checkStage is the check stage of towline run: Towline's own rules, in the profile
+// of the repository. It says in a few words what it found; findings that are
+// an error are printed, and end the run.
+func (a *app) checkStage(ctx context.Context) (said string, err error) {
+	in, err := a.lintInput(ctx, lintOptions{}, nil)
+	if err != nil {
+		return "", err
+	}
+	defer in.close()
+	in.options.Others = nil
+	result, err := lint.Run(ctx, in.options)
+	if err != nil {
+		return "", err
+	}
+	found := in.findings(result, lintOptions{})
+	if err := lintFault(found, lintOptions{}); err != nil {
+		found.Findings = slices.DeleteFunc(found.Findings, func(f lint.Finding) bool { return f.Severity < found.FailOn })
+		_, _ = a.stderr.Write(report.LintText(found, report.LintStyle{}))
+		return "", err
+	}
+	if n := len(found.Findings); n > 0 {
+		return fmt.Sprintf("%s, %s below %s: towline lint", amount(found.Files, "file"), amount(n, "finding"), found.FailOn), nil
+	}
+	return amount(found.Files, "file") + ", no findings", nil
+}
+
 // check refuses flags that do not go together, or say nothing known.
 func (o *lintOptions) check(a *app, paths []string) error {
 	if o.format == "" {

@@ -40,7 +40,9 @@ func (d *dryRun) register(cmd *cobra.Command) {
 type stage struct {
 	name  string
 	plan  func(plan.Release) (plan.Plan, error)
-	whole bool // ends with the summary
+	whole bool // begins with a check of the repository, and ends with the summary
+
+	checked string // what the check said
 
 	ready   func(context.Context, opened, plan.Release) (plan.Release, error) // reads what only this stage needs; may be nil
 	explain bool                                                              // ends with the image's layers
@@ -69,6 +71,11 @@ func (a *app) runStages(ctx context.Context, dry dryRun, s stage) error {
 	if err != nil {
 		return err
 	}
+	if s.whole {
+		if s.checked, err = a.checkStage(ctx); err != nil {
+			return err
+		}
+	}
 	for _, model := range models {
 		if err := a.runStage(ctx, o, model, s); err != nil {
 			return err
@@ -91,7 +98,7 @@ func (a *app) runStage(ctx context.Context, o opened, model manifest.Model, s st
 	}
 	o.tell.head("%s %s → %s", r.Record.Model, r.Record.Name(), o.name)
 	if s.whole {
-		o.tell.step("check", "%s and the files it names", manifest.File)
+		o.tell.step("check", "%s", s.checked)
 		o.tell.step("version", "%s", sayVersion(r.Record.Version))
 	}
 
