@@ -92,16 +92,6 @@ func (f *File) load() *content {
 	}
 	c, most := &content{}, f.Repo.limits.size(f.Kind)
 	f.held = c
-	if f.Size > most {
-		c.err = errLarge
-		return c
-	}
-	if c.bytes, c.err = f.readAtMost(most + 1); int64(len(c.bytes)) > most {
-		c.err = errLarge // it grew
-	}
-	if c.err != nil {
-		c.bytes = nil
-	}
 	c.notebook = sync.OnceValues(func() (*NotebookFile, error) { return parseNotebook(c.bytes) })
 	c.python = sync.OnceValue(func() *python.File {
 		if f.Kind != Notebook {
@@ -113,6 +103,16 @@ func (f *File) load() *content {
 		}
 		return python.Parse(code)
 	})
+	if f.Size > most {
+		c.err = errLarge
+		return c
+	}
+	if c.bytes, c.err = f.readAtMost(most + 1); int64(len(c.bytes)) > most {
+		c.err = errLarge // it grew
+	}
+	if c.err != nil {
+		c.bytes = nil
+	}
 	return c
 }
 

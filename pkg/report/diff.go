@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// context is how many unchanged lines are shown around a change.
+// diffContext is how many unchanged lines are shown around a change.
 const diffContext = 3
 
 // Diff is the unified diff of a file, as git apply and patch take it: one hunk
@@ -48,15 +48,20 @@ func span(from, count int) string {
 	return fmt.Sprintf("%d,%d", from+1, count)
 }
 
+// diffLines are the lines with their ends; the last may have none.
 func diffLines(text []byte) []string {
-	if len(text) == 0 {
-		return nil
+	lines := strings.SplitAfter(string(text), "\n")
+	if last := len(lines) - 1; lines[last] == "" {
+		lines = lines[:last]
 	}
-	return strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
+	return lines
 }
 
 func diffBlock(d *strings.Builder, mark string, lines []string) {
 	for _, line := range lines {
-		d.WriteString(mark + strings.TrimSuffix(line, "\n") + "\n")
+		d.WriteString(mark + line)
+		if !strings.HasSuffix(line, "\n") {
+			d.WriteString("\n\\ No newline at end of file\n")
+		}
 	}
 }
