@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gitlab.com/towline/towline/pkg/lint"
 )
@@ -59,9 +61,9 @@ func RuleSeverities(rule lint.Rule) string {
 func ExampleText(e lint.Example) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(e.Files)) {
-		fmt.Fprintf(&b, "-- %s --\n%s", name, e.Files[name])
-		if !strings.HasSuffix(e.Files[name], "\n") {
-			b.WriteString("\n")
+		fmt.Fprintf(&b, "-- %s --\n", name)
+		for line := range strings.Lines(e.Files[name]) {
+			b.WriteString(visible(strings.TrimSuffix(line, "\n")) + "\n")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Sizes)) {
@@ -74,6 +76,16 @@ func ExampleText(e lint.Example) string {
 		fmt.Fprintf(&b, "found at %s\n", e.At)
 	}
 	return b.String()
+}
+
+// visible shows a line of which some is not to be seen as Go would quote it.
+func visible(line string) string {
+	line = strings.ReplaceAll(line, "\t", "    ")
+	if clean(line) == line && utf8.ValidString(line) {
+		return clip(line, 200)
+	}
+	quoted := strconv.QuoteToASCII(line)
+	return clip(quoted[1:len(quoted)-1], 200)
 }
 
 func indent(text, lead string) string {
