@@ -68,6 +68,7 @@ bench: build $(UV) ## Measure towline against its peers in one run
 	go run ./bench/memory bin/towline examples/breast-cancer
 	go run ./bench/version bin/towline
 	go run ./bench/package
+	go run ./bench/fetch bin/towline
 
 .PHONY: lint
 lint: $(GOLANGCI_STAMP) $(VENV_STAMP) ## Lint Go and Python

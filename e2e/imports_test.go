@@ -92,7 +92,7 @@ var homes = map[string][]string{
 	"github.com/CycloneDX/cyclonedx-go":      {"pkg/evidence"},
 	"github.com/Masterminds/semver":          {"pkg/release"},
 	"github.com/aws/":                        {"pkg/cloud", "pkg/airflow", "cmd/towline-trigger"},
-	"github.com/go-jose/go-jose":             {"pkg/localcloud/sts", "pkg/internal/gitlabtest"},
+	"github.com/go-jose/go-jose":             {"pkg/localcloud/sts", "internal/gitlabtest"},
 	"github.com/gofrs/flock":                 {"pkg/workspace", "pkg/gitlog", "pkg/bundle", "pkg/localcloud"},
 	"github.com/google/go-containerregistry": {"pkg/bundle", "pkg/localcloud"},
 	"github.com/google/renameio":             {"pkg/workspace", "pkg/bundle", "pkg/localcloud"},

@@ -147,7 +147,9 @@ func roomOf(folder string) room {
 	return rooms[folder]
 }
 
-func isFake(folder string) bool { return strings.HasPrefix(folder, "pkg/internal/") }
+func isFake(folder string) bool {
+	return strings.HasPrefix(folder, "pkg/internal/") || strings.HasPrefix(folder, "internal/")
+}
 
 func size(s source) []string {
 	for _, group := range s.tree.Comments {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -101,6 +102,7 @@ func (a *app) runFetch(ctx context.Context, o fetchOptions) error {
 	}
 
 	// Act.
+	debug.SetGCPercent(gcAtWork)
 	t := a.teller()
 	f := &fetching{app: a, options: o, wanted: w, target: target, tell: t}
 	found, err := f.climb(ctx, ladder)

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/cli"
-	"gitlab.com/towline/towline/pkg/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/record"
 )
 

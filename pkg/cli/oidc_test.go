@@ -13,7 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"gitlab.com/towline/towline/pkg/internal/gitlabtest"
+	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/localcloud"
 )
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/cli"
-	"gitlab.com/towline/towline/pkg/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/internal/gittest"
 	"gitlab.com/towline/towline/pkg/record"
 )

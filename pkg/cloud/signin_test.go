@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/cloud"
 	"gitlab.com/towline/towline/pkg/fault"
-	"gitlab.com/towline/towline/pkg/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/localcloud"
 	"gitlab.com/towline/towline/pkg/secret"
 )

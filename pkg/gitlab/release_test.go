@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gitlab"
-	"gitlab.com/towline/towline/pkg/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/secret"
 )
 
