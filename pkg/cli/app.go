@@ -71,7 +71,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(usageError)
 	a.addGlobals(root)
 	root.AddCommand(
-		newInit(a), newLint(a), a.fromFlag(a.signs(newRun(a))), newVersion(a), newHandover(a), newFetch(a), a.fromFlag(newPackage(a)),
+		newInit(a), a.fromFlag(newLint(a)), a.fromFlag(a.signs(newRun(a))), newTest(a), newVersion(a), newHandover(a), newFetch(a), a.fromFlag(newPackage(a)),
 		a.fromFlag(a.signs(newPush(a))), a.fromFlag(newTrain(a)),
 		a.fromFlag(newGate(a)), newTag(a), newChangelog(a), a.fromFlag(newDeploy(a)), a.fromFlag(newInvoke(a)), a.fromFlag(newStatus(a)), newVerify(a),
 		newImage(a), newLocal(a),

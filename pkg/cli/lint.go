@@ -159,6 +159,7 @@ func (o *lintOptions) checkTogether(paths []string) error {
 
 // lintInput is what the linter is given, and what became of the tools.
 type lintInput struct {
+	reports  string // folder that reports are relative to
 	root     string
 	dir      *os.Root
 	manifest manifest.Manifest // empty if there is no valid one

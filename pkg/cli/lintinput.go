@@ -22,15 +22,23 @@ import (
 // lintInput reads what the linter is given: files as git lists them, settings,
 // baseline and the packages of the project's environment.
 func (a *app) lintInput(ctx context.Context, o lintOptions, paths []string) (*lintInput, error) {
-	root, err := a.root()
+	reports, err := a.root()
 	if err != nil {
 		return nil, err
+	}
+	root := reports
+	if a.from != "" {
+		repo, err := a.repository()
+		if err != nil {
+			return nil, err
+		}
+		root = repo.root
 	}
 	dir, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, fault.Newf(fault.Missing, "-C %s: %w", a.dir, err)
 	}
-	in := &lintInput{root: root, dir: dir, options: lint.Options{FS: dir.FS()}}
+	in := &lintInput{root: root, reports: reports, dir: dir, options: lint.Options{FS: dir.FS()}}
 	in.readSettings(dir.FS())
 	if o.profile != "" {
 		in.options.Profile = lint.Profile(o.profile)
@@ -53,6 +61,9 @@ func (a *app) lintInput(ctx context.Context, o lintOptions, paths []string) (*li
 // listFiles asks git which files there are, and which have changed. Without
 // git, or before the first commit, the folder is walked.
 func (a *app) listFiles(ctx context.Context, in *lintInput, o lintOptions) error {
+	if in.root != in.reports {
+		return nil // what was handed over is of another project's git, and all of it counts
+	}
 	git, ok, err := gitlog.Open(ctx, in.root, gitlog.Options{Environ: a.environ, Log: a.log()})
 	noGit := errors.Is(err, exec.ErrNotFound)
 	if err != nil && !noGit {

@@ -42,11 +42,11 @@ func (a *app) tellLint(in *lintInput, found report.Lint, o lintOptions) error {
 	return err
 }
 
-// writeReport writes a report, relative to the repository, and the folders above it.
+// writeReport writes a report, relative to the folder of the command, and the folders above it.
 func (in *lintInput) writeReport(name string, text []byte) error {
 	file := name
 	if !filepath.IsAbs(file) {
-		file = filepath.Join(in.root, file)
+		file = filepath.Join(in.reports, file)
 	}
 	err := os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {

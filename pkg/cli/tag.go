@@ -14,8 +14,9 @@ import (
 )
 
 type tagOptions struct {
-	through string
-	dry     dryRun
+	through    string
+	downstream bool
+	dry        dryRun
 }
 
 func newTag(a *app) *cobra.Command {
@@ -26,12 +27,14 @@ func newTag(a *app) *cobra.Command {
 		Long: "Allocate the version of a release that the gate has passed: make its annotated\n" +
 			"git tag, and put the version on the image that passed, without a rebuild. Of\n" +
 			"several jobs that release at once each gets a version of its own.",
-		Example: "  towline tag\n  towline tag --dry-run\n  towline tag --through releases-api",
+		Example: "  towline tag\n  towline tag --dry-run\n  towline tag --through releases-api\n  towline tag --downstream --target aws --env prod",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runTag(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.through, "through", plan.ThroughGit,
 		"git, or releases-api where the job token may not push: the tag comes with a GitLab release")
+	cmd.Flags().BoolVar(&o.downstream, "downstream", false,
+		"another project trained, judged and deployed this release: take its record from the environment's bucket")
 	o.dry.register(cmd)
 	return cmd
 }
@@ -47,6 +50,11 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	repo, d, models, err := a.survey()
 	if err != nil {
 		return err
+	}
+	if o.downstream {
+		if err := a.recallDownstream(ctx, models); err != nil {
+			return err
+		}
 	}
 	groups, err := taggable(repo, models, o.through)
 	if err != nil {
@@ -83,6 +91,34 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 
 	// Tell.
 	return a.tellTagged(groups)
+}
+
+// recallDownstream brings the records up to date with what a downstream project
+// has made of the very same source, which it left in the bucket by its identity.
+func (a *app) recallDownstream(ctx context.Context, models []manifest.Model) error {
+	o, err := a.open(ctx, a.teller())
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	for _, model := range models {
+		r, err := a.draft(ctx, o.repository, o.destination, model, o.world.pin(o.destination))
+		if err != nil {
+			return err
+		}
+		if r, err = o.recall(ctx, r); err != nil {
+			return err
+		}
+		if r.Record.Training == nil {
+			return fault.Newf(fault.Missing, "tag %s: no downstream project has left a record of %s in %s", model.Name, r.Record.Name(), o.Bucket).
+				Hintf("let the trigger job wait for the downstream pipeline (strategy: mirror or depend), " +
+					"and name the environment it deploys to with --env")
+		}
+		if err := o.workspace.SaveRecord(o.manifest, r.Record); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mayTag refuses what no version is allocated for.

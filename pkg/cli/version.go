@@ -34,12 +34,15 @@ func newVersion(a *app) *cobra.Command {
 			"  towline version --output json\n  towline version --output env",
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{outputs: "env"},
-		RunE:        func(cmd *cobra.Command, _ []string) error { return a.runVersion(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.retrain = o.retrain || a.getenv("TOWLINE_RETRAIN") == "true"
+			return a.runVersion(cmd.Context(), o)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.explain, "explain", false, "show which commit asked for what, and why the base is the base")
 	flags.StringVar(&o.releaseAs, "release-as", "", "release this version, X.Y.Z, whatever the commits say")
-	flags.BoolVar(&o.retrain, "retrain", false, "a new model from a commit that may be released already")
+	flags.BoolVar(&o.retrain, "retrain", false, "a new model from a commit that may be released already (TOWLINE_RETRAIN=true)")
 	flags.BoolVar(&o.rc, "rc", false, "a release candidate, X.Y.Z-rc.N, instead of the release itself")
 	flags.BoolVar(&o.allowShallow, "allow-shallow", false, "answer from an incomplete history, and say that it is not exact")
 	o.dry.register(cmd)

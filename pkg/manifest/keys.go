@@ -95,6 +95,11 @@ func modelKeys() map[string]Key {
 		"name":   {Pattern: namePattern, Takes: nameTakes, Length: nameLength},
 		"path":   {Default: ".", Length: 512},
 		"shared": {Unique: true, Length: 512},
+		"owners": {
+			Most: 20, Unique: true, Length: 254, Pattern: `^([^\s@]+@[^\s@]+|@[A-Za-z0-9_./-]+)$`,
+			Takes: "an address such as team@example.com, or a name such as @group/team",
+		},
+		"test": {Least: 1, Pattern: wordPattern, Takes: wordTakes},
 		"image.base": {
 			Pattern: `^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`, Length: 512,
 			Takes: "an image reference such as docker.io/library/python:3.11-slim, or scratch",

@@ -33,6 +33,8 @@ type Model struct {
 	Name     string    `yaml:"name" json:"name"`                             // unique in the repository
 	Path     string    `yaml:"path,omitempty" json:"path,omitempty"`         // folder of the model, slash-separated, relative to the manifest
 	Shared   []string  `yaml:"shared,omitempty" json:"shared,omitempty"`     // further folders whose files belong to the model
+	Owners   []string  `yaml:"owners,omitempty" json:"owners,omitempty"`     // who is told of the model: addresses, or names with @
+	Test     []string  `yaml:"test,omitempty" json:"test,omitempty"`         // command of the model's own tests, run in the model's folder with its dependencies; none: it has no tests
 	Version  Version   `yaml:"version,omitempty" json:"version,omitempty"`   // how its versions are counted
 	Image    Image     `yaml:"image,omitempty" json:"image,omitempty"`       // what the code is packaged on and with
 	Train    Train     `yaml:"train" json:"train"`                           // how the model is trained

@@ -109,3 +109,13 @@ func marshal(suite junitSuite) []byte {
 	text.WriteString("\n")
 	return []byte(text.String())
 }
+
+// JUnitOfCommand is a report of tests whose program wrote none: one case, which
+// failed if the command ended with an error.
+func JUnitOfCommand(model string, command []string, ended error) []byte {
+	c := junitCase{Class: "test", Name: name(strings.Join(command, " ")), Time: "0"}
+	if ended != nil {
+		c.Failure = &junitWhy{Message: said(ended.Error()), Type: "failed", Text: said(ended.Error())}
+	}
+	return marshal(junitSuite{Name: name(model), Cases: []junitCase{c}})
+}

@@ -1,0 +1,176 @@
+package e2e_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// occasions are the pipelines that GitLab makes of a model repository.
+func occasions() map[string]occasion {
+	branch := func(source string, more ...string) map[string]string {
+		variables := map[string]string{
+			"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main",
+		}
+		for i := 0; i+1 < len(more); i += 2 {
+			variables[more[i]] = more[i+1]
+		}
+		return variables
+	}
+	request := branch("merge_request_event")
+	delete(request, "CI_COMMIT_BRANCH")
+	tag := branch("push", "CI_COMMIT_TAG", "v1.2.3")
+	delete(tag, "CI_COMMIT_BRANCH")
+	return map[string]occasion{
+		"merge request":            {request, []string{"model/train.py"}},
+		"merge request, elsewhere": {request, []string{"docs/a.md"}},
+		"main":                     {branch("push"), []string{"model/train.py"}},
+		"main, a shared folder":    {branch("push"), []string{"libs/features/x.py"}},
+		"main, elsewhere":          {branch("push"), []string{"docs/a.md"}},
+		"schedule":                 {branch("schedule"), nil},
+		"other branch":             {branch("push", "CI_COMMIT_BRANCH", "idea"), []string{"model/train.py"}},
+		"tag":                      {tag, []string{"model/train.py"}},
+	}
+}
+
+// planned is what runs on an occasion: "job", or "job?" for a button.
+func planned(t *testing.T, config tree, o occasion) []string {
+	t.Helper()
+	all, err := jobs(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		when, err := o.when(all[name])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		switch when {
+		case "never":
+		case "manual":
+			run = append(run, name+"?")
+		default:
+			run = append(run, name)
+		}
+	}
+	return run
+}
+
+// Merge requests check and plan and touch no cloud; the default branch and
+// schedules go as far as the button; a commit elsewhere and a tag start nothing.
+func TestWhatRunsWhen(t *testing.T) {
+	whole := "deploy? gate lint package push tag test train version"
+	want := map[string]string{
+		"merge request": "lint plan test version", "main": whole, "main, a shared folder": whole, "schedule": whole,
+		"merge request, elsewhere": "", "main, elsewhere": "", "other branch": "", "tag": "",
+	}
+	config := rendered(t, "model-pipeline", tree{"env": "prod", "changes": []any{"model/**/*", "libs/features/**/*"}})
+	for name, o := range occasions() {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(strings.Fields(want[name]), planned(t, config, o), cmpEmpty); diff != "" {
+				t.Errorf("jobs that run (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// cmpEmpty takes no jobs and none for the same.
+var cmpEmpty = cmp.Transformer("empty", func(list []string) string { return strings.Join(list, " ") })
+
+// A job that runs in a merge request signs in nowhere.
+func TestMergeRequestsTouchNoCloud(t *testing.T) {
+	config := rendered(t, "model-pipeline", tree{"env": "prod"})
+	all, err := jobs(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range planned(t, config, occasions()["merge request"]) {
+		for _, keyword := range []string{"id_tokens", "environment", "resource_group"} {
+			if all[name][keyword] != nil {
+				t.Errorf("%s runs in merge requests and has %s", name, keyword)
+			}
+		}
+	}
+}
+
+// A schedule asks for a new model; nothing else does.
+func TestSchedulesRetrain(t *testing.T) {
+	all, err := jobs(rendered(t, "model-pipeline", tree{"env": "prod"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range list(all["version"]["rules"]) {
+		rule := entry.(tree)
+		variables, _ := rule["variables"].(tree)
+		scheduled := strings.Contains(rule["if"].(string), `"schedule"`)
+		if (variables["TOWLINE_RETRAIN"] == "true") != scheduled {
+			t.Errorf("rule %v sets %v", rule["if"], variables)
+		}
+	}
+}
+
+// since is the GitLab that first knew a keyword, where it is younger than 16.11.
+// https://docs.gitlab.com/ci/yaml/
+var since = map[string]string{"manual_confirmation": "17.1", "strategy: mirror": "18.2", "inputs": "17.11"}
+
+// GitLab 16.11 takes every component as long as nobody asks for more.
+func TestComponentsForOldGitLab(t *testing.T) {
+	for _, name := range templates(t) {
+		for key, input := range headerOf(t, name).Spec.Inputs {
+			if len(input.Rules) > 0 {
+				t.Errorf("%s: input %s has rules, which came with 18.7", name, key)
+			}
+		}
+		if len(headerOf(t, name).Spec.Component) > 0 {
+			t.Errorf("%s: names spec:component, which came with 18.6", name)
+		}
+		for _, inputs := range combinations(headerOf(t, name)) {
+			if inputs["confirm"] == true || inputs["strategy"] == "mirror" {
+				continue
+			}
+			all, err := jobs(rendered(t, name, inputs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for job, body := range all {
+				for keyword, version := range since {
+					if mentions(body, keyword) {
+						t.Fatalf("%s %v: job %s uses %s, which came with %s", name, inputs, job, keyword, version)
+					}
+				}
+			}
+		}
+	}
+}
+
+// mentions says whether a keyword, or a keyword with its value, stands in a job.
+func mentions(node any, keyword string) bool {
+	name, value, pair := strings.Cut(keyword, ": ")
+	part, ok := node.(tree)
+	if !ok {
+		return false
+	}
+	for key, below := range part {
+		if key == name && (!pair || below == value) || mentions(below, keyword) {
+			return true
+		}
+	}
+	return false
+}
+
+// GitLab 17.1 asks before it deploys, if told to.
+func TestDeployAsksBefore(t *testing.T) {
+	for confirm, want := range map[bool]bool{true: true, false: false} {
+		all, err := jobs(rendered(t, "deploy", tree{"env": "prod", "confirm": confirm}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all["deploy"]["manual_confirmation"] != nil; got != want {
+			t.Errorf("confirm %t: manual_confirmation %t", confirm, got)
+		}
+	}
+}
