@@ -88,7 +88,8 @@ func (p *parser) failAt(at int, format string, args ...any) {
 func (p *parser) recover() {
 	own := p.lex.err
 	p.bad, p.tok = false, p.failed
-	open, lost := 0, false
+	open := 0
+	var lost bool
 	for {
 		if n := len(p.lex.brackets); n > 0 {
 			open = int(p.lex.brackets[n-1].at) + 1
@@ -205,10 +206,12 @@ func (p *parser) arguments(mark int) []Arg {
 
 // begin adds a statement that starts at the token.
 func (p *parser) begin(kind StmtKind) int32 {
+	i := int32(len(p.f.Stmts))
 	p.f.Stmts = append(p.f.Stmts, Stmt{
-		Kind: kind, Line: p.tok.Line, Start: p.tok.Start, Parent: p.stmt, Scope: p.scope, first: Expr(len(p.f.nodes)),
+		Kind: kind, Line: p.tok.Line, EndLine: p.tok.Line, Start: p.tok.Start, End: p.tok.Start,
+		Parent: p.stmt, Last: i, Scope: p.scope, first: Expr(len(p.f.nodes)),
 	})
-	return int32(len(p.f.Stmts) - 1)
+	return i
 }
 
 // finish closes a statement after its last token.

@@ -187,9 +187,12 @@ if __name__ == "__main__":
 `))
 	var got []string
 	for _, im := range f.Imports {
-		got = append(got, fmt.Sprintf("%s %v %v %v", im.Target(), im.InTry, im.TypeChecking, im.InFunction))
+		got = append(got, fmt.Sprintf("%s try=%v checking=%v function=%v", im.Target(), im.InTry, im.TypeChecking, im.InFunction))
 	}
-	want := []string{"a false false false", "b true false false", "c false true false", "d false false true"}
+	want := []string{
+		"a try=false checking=false function=false", "b try=true checking=false function=false",
+		"c try=false checking=true function=false", "d try=false checking=false function=true",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("imports (-want +got):\n%s", diff)
 	}
@@ -342,7 +345,9 @@ func BenchmarkParse(b *testing.B) {
 		b.SetBytes(int64(len(src)))
 		b.ReportAllocs()
 		for b.Loop() {
-			python.Lex(src)
+			if _, _, err := python.Lex(src); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }
