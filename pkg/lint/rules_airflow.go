@@ -147,6 +147,9 @@ func movingStart(c code, r *Report) {
 	}
 }
 
+// importsWithin is where a file imports Airflow if it does, in bytes.
+const importsWithin = 8192
+
 func sameDAGs(repo *Repo, r *Report) {
 	type place struct {
 		file *File
@@ -154,8 +157,7 @@ func sameDAGs(repo *Repo, r *Report) {
 	}
 	first := map[string]place{}
 	for _, f := range repo.files {
-		if f.Kind != Python || isTest(f.Path) || !containsWord(f.Bytes(), "airflow") {
-			f.release()
+		if f.Kind != Python || isTest(f.Path) || !containsWord(f.Head(importsWithin), "airflow") {
 			continue
 		}
 		c := code{f.Python(), f}

@@ -95,11 +95,10 @@ func badLine(argument string) string {
 	line := strings.TrimSpace(strings.ReplaceAll(inner, `\"`, "\x01"))
 	name, value, assigned := strings.Cut(line, "=")
 	if assigned {
-		kept := strings.HasPrefix(value, "\x01") || quote == "'" && strings.HasPrefix(value, `"`) || quote == `"` && strings.HasPrefix(value, "'")
 		switch {
 		case strings.HasPrefix(name, "export "):
 			return "export is written in front of the name, which GitLab refuses"
-		case kept:
+		case keepsQuotes(quote, value):
 			return "quotes are written, which become part of the value"
 		}
 		return ""
@@ -113,4 +112,10 @@ func badLine(argument string) string {
 		return "a line without = is written, which GitLab refuses"
 	}
 	return ""
+}
+
+// keepsQuotes says whether a value begins with quotes that the shell leaves
+// there; an escaped one is the byte 1.
+func keepsQuotes(quote, value string) bool {
+	return strings.HasPrefix(value, "\x01") || quote == "'" && strings.HasPrefix(value, `"`) || quote == `"` && strings.HasPrefix(value, "'")
 }

@@ -34,9 +34,11 @@ type Leak struct {
 const Generic = "generic-api-key"
 
 const (
-	longestLine = 2000 // longer ones are looked at in pieces
-	overlap     = 300
-	mostLeaks   = 100 // in one text
+	longestLine = 1000 // in longer ones only what surrounds a suspicious run is looked at
+	before      = 130  // so much before it: gitleaks' expressions reach back about 100 bytes
+	behind      = 20
+	mostPieces  = 2000 // of one text; minified JavaScript has no end of them
+	mostLeaks   = 100  // in one text
 )
 
 // Finder knows the rules. It is safe for several goroutines.
@@ -54,6 +56,7 @@ type rule struct {
 	Keywords   []string
 	Group      int         `toml:"secretGroup"`
 	Allow      []allowlist `toml:"allowlists"`
+	reaches    bool        // back from the keyword, over what belongs to the variable's name
 	expression func() *regexp.Regexp
 	forPath    func() *regexp.Regexp
 }
@@ -67,6 +70,10 @@ type allowlist struct {
 	paths       func() []*regexp.Regexp
 	regexes     func() []*regexp.Regexp
 }
+
+// reach is how many expressions of gitleaks begin. It makes them slow and
+// finds nothing, so it is done by hand: see rule.match.
+const reach = `[\w.-]{0,50}?`
 
 // New reads the rules that come with gitleaks.
 func New() (*Finder, error) {
@@ -85,6 +92,10 @@ func New() (*Finder, error) {
 		}
 		for i, keyword := range r.Keywords {
 			r.Keywords[i] = strings.ToLower(keyword)
+		}
+		short, reaches := strings.CutPrefix(r.Regex, "(?i)"+reach)
+		if reaches {
+			r.Regex, r.reaches = "(?i)"+short, true
 		}
 		r.expression = compiled(r.Regex)
 		r.forPath = compiled(r.Path)
@@ -119,24 +130,16 @@ func compiledAll(texts []string) func() []*regexp.Regexp {
 func (f *Finder) Find(path string, lines []string) []Leak {
 	var leaks []Leak
 	asked, skip := false, false
+	pieces := 0
 	for i, line := range lines {
-		for from := 0; ; from += longestLine - overlap {
-			piece := line[from:min(len(line), from+longestLine)]
-			if suspicious(piece) {
-				if !asked {
-					asked, skip = true, anyAllows(f.allow, path)
-				}
-				if skip {
-					return nil
-				}
-				leaks = f.line(leaks, path, lines, i, from, piece)
+		for from, piece := range suspects(line) {
+			if !asked {
+				asked, skip = true, anyAllows(f.allow, path)
 			}
-			if from+longestLine >= len(line) || len(leaks) >= mostLeaks {
-				break
+			if pieces++; skip || pieces > mostPieces || len(leaks) >= mostLeaks {
+				return leaks
 			}
-		}
-		if len(leaks) >= mostLeaks {
-			break
+			leaks = f.line(leaks, path, lines, i, from, piece)
 		}
 	}
 	return leaks
@@ -168,7 +171,7 @@ func (f *Finder) line(leaks []Leak, path string, lines []string, i, from int, te
 		}
 		for _, at := range rule.expression().FindAllStringSubmatchIndex(text, -1) {
 			start, end := rule.secret(at)
-			if f.allowed(rule, path, text, text[at[0]:at[1]], text[start:end]) {
+			if f.allowed(rule, path, text, rule.match(text, at), text[start:end]) {
 				continue
 			}
 			leaks = merge(leaks, Leak{rule.ID, strings.ReplaceAll(rule.ID, "-", " "), i + 1, from + start + 1, from + end + 1})
@@ -189,6 +192,15 @@ func merge(leaks []Leak, leak Leak) []Leak {
 		}
 	}
 	return append(leaks, leak)
+}
+
+// match is what the rule's own expression would have matched.
+func (r *rule) match(text string, at []int) string {
+	from := at[0]
+	for r.reaches && from > max(0, at[0]-50) && (kindOf(text[from-1]) != 0 && !strings.ContainsRune("+/=", rune(text[from-1]))) {
+		from--
+	}
+	return text[from:at[1]]
 }
 
 // secret is the part of a match that is the credential: the rule's group, or

@@ -1,6 +1,9 @@
 package leaks
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // The kinds of bytes that credentials are made of.
 const (
@@ -10,57 +13,79 @@ const (
 	other
 )
 
-func kindOf(c byte) int {
-	switch {
-	case c >= 'a' && c <= 'z':
-		return lower
-	case c >= 'A' && c <= 'Z':
-		return upper
-	case c >= '0' && c <= '9':
-		return digit
-	case c == '_' || c == '-' || c == '.' || c == '+' || c == '/' || c == '=':
-		return other
+// kinds are those of all bytes; 0 is what no credential has in it.
+var kinds = func() (table [256]uint8) {
+	for c := range 26 {
+		table['a'+c], table['A'+c] = lower, upper
 	}
-	return 0
-}
+	for c := range 10 {
+		table['0'+c] = digit
+	}
+	for _, c := range "_-.+/=" {
+		table[c] = other
+	}
+	return table
+}()
+
+func kindOf(c byte) uint8 { return kinds[c] }
 
 const (
 	shortestRun = 12 // entropy of 3.5 bits, gitleaks' least, takes 12 different characters
 	capitals    = 20 // an access key may have no digit
 )
 
-// suspicious says whether a line holds a run of characters that could be a
-// credential: long enough, of letters and digits; or begins a private key.
-func suspicious(line string) bool {
-	if len(line) < shortestRun {
-		return false
+// suspects yields the parts of a line that could hold a credential, with where
+// they begin: the line as a whole, or in long lines what surrounds each
+// suspicious run that follows a quote, a space, = or :.
+func suspects(line string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		if len(line) <= longestLine {
+			if start, _ := nextRun(line, 0); start >= 0 || strings.Contains(line, keyMark) {
+				yield(0, line)
+			}
+			return
+		}
+		if at := strings.Index(line, keyMark); at >= 0 && !yield(at, line[at:min(len(line), at+longestLine)]) {
+			return
+		}
+		for start, end := nextRun(line, 0); start >= 0; start, end = nextRun(line, end) {
+			if start > 0 && !strings.ContainsRune("\"'` =:>", rune(line[start-1])) {
+				continue
+			}
+			from := max(0, start-before)
+			if !yield(from, line[from:min(len(line), end+behind)]) {
+				return
+			}
+		}
 	}
+}
+
+// keyMark begins a key in PEM form.
+const keyMark = "-----BEGIN"
+
+// nextRun finds the next run of characters that could be a credential, long
+// enough, of letters and digits; start is -1 if there is none.
+func nextRun(line string, from int) (start, end int) {
 	var counts [other + 1]int
-	length := 0
-	for i := 0; i <= len(line); i++ {
-		kind := 0
+	start = from
+	for i := from; i <= len(line); i++ {
+		kind := uint8(0)
 		if i < len(line) {
-			kind = kindOf(line[i])
+			kind = kinds[line[i]]
 		}
 		if kind != 0 {
 			counts[kind]++
-			length++
 			continue
 		}
-		if length >= shortestRun {
-			letters := counts[lower] + counts[upper]
-			if counts[digit] > 0 && letters > 0 || counts[upper] >= capitals {
-				return true
-			}
-			if length > 2*shortestRun && letters == 0 && counts[other] >= 5 && strings.Contains(line, "-----BEGIN") {
-				return true
-			}
+		if i-start >= shortestRun && (counts[digit] > 0 && counts[lower]+counts[upper] > 0 || counts[upper] >= capitals) {
+			return start, i
 		}
-		if length > 0 {
-			counts, length = [other + 1]int{}, 0
+		if i > start {
+			counts = [other + 1]int{}
 		}
+		start = i + 1
 	}
-	return strings.Contains(line, "-----BEGIN")
+	return -1, -1
 }
 
 // isKeyBlock says whether a private key in PEM form begins in a line, with
