@@ -2,7 +2,9 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 
 	"gitlab.com/towline/towline/internal/gitlabtest"
 	"gitlab.com/towline/towline/pkg/cli"
+	"gitlab.com/towline/towline/pkg/localcloud"
 	"gitlab.com/towline/towline/pkg/record"
 )
 
@@ -157,6 +160,7 @@ func TestDownstreamPackagesWhatUpstreamHandedOver(t *testing.T) {
 			if !strings.Contains(told, "digests of mean hold") {
 				t.Errorf("fetch says %s", told)
 			}
+			p.keepsSecrets()
 			if got := p.identity(p.deploy, env, "--from", ".towline/upstream"); got != want || got == "" {
 				t.Errorf("identity = %s, want upstream's %s", got, want)
 			}
@@ -236,5 +240,51 @@ func TestAFreeProjectHandsOverByAPackage(t *testing.T) {
 	code, _, told = p.towline(t.TempDir(), p.downstream(), "fetch", "--project", "7", "--job", "1001")
 	if code != 4 || !strings.Contains(told, "Job token permissions") || strings.Contains(told, gitlabtest.Token) {
 		t.Errorf("a project that lets nobody in: exit %d\n%s", code, told)
+	}
+}
+
+func TestProjectsOnTwoServersHandOverByS3(t *testing.T) {
+	running, err := localcloud.Start(context.Background(), localcloud.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = running.Close(context.Background()) })
+	t.Setenv("AWS_ACCESS_KEY_ID", "towline") // the SDK reads them by itself
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-bucket")
+	p := newTwoProjects(t)
+	p.base = append(p.base, "TOWLINE_S3_ENDPOINT="+running.URL(), "AWS_REGION="+localcloud.Region)
+	prefix := "s3://" + localcloud.Bucket + "/handover"
+	p.handOver(100, 1001, "--through", "s3", "--s3", prefix)
+	env := p.downstream("UPSTREAM_PROJECT_ID=7", "UPSTREAM_PIPELINE_ID=100", "UPSTREAM_JOB_ID=1001", "UPSTREAM_CARRIER="+prefix)
+	if _, told := p.must(p.deploy, env, "fetch"); !strings.Contains(told, "by s3") || !strings.Contains(told, "digests of mean hold") {
+		t.Errorf("fetch says %s", told)
+	}
+	code, _, told := p.towline(t.TempDir(), env, "fetch", "--project", "7", "--pipeline", "100", "--job", "1", "--from", "s3", "--s3", prefix)
+	if code != 5 || !strings.Contains(told, "there is no such object") {
+		t.Errorf("a job that handed nothing over: exit %d\n%s", code, told)
+	}
+	p.keepsSecrets("secret-of-the-bucket")
+}
+
+// keepsSecrets looks through all that the commands left for tokens.
+func (p *twoProjects) keepsSecrets(more ...string) {
+	p.t.Helper()
+	secrets := append([]string{modelToken, personalToken, gitlabtest.Token, "X-Amz-Signature"}, more...)
+	for _, dir := range []string{p.model, p.deploy} {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			body, err := os.ReadFile(path)
+			for _, text := range secrets {
+				if bytes.Contains(body, []byte(text)) {
+					p.t.Errorf("%s holds a secret", path)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
 	}
 }
