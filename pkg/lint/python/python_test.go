@@ -189,7 +189,7 @@ if __name__ == "__main__":
 	for _, im := range f.Imports {
 		got = append(got, fmt.Sprintf("%s try=%v checking=%v function=%v", im.Target(), im.InTry, im.TypeChecking, im.InFunction))
 	}
-	want := []string{ //nolint:dupword // truth values
+	want := []string{
 		"a try=false checking=false function=false", "b try=true checking=false function=false",
 		"c try=false checking=true function=false", "d try=false checking=false function=true",
 	}
