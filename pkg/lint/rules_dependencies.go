@@ -77,10 +77,19 @@ func unpinned(f *File, r *Report) {
 	if !installsFrom(f) {
 		return
 	}
+	var pins []pinned
+	var certain []*Finding
 	for _, d := range requirementsIn(f) {
-		if d.Name != "" && d.URL == "" && d.Pinned() == "" {
-			r.At(f, d.line.Number, 1, "%s is not pinned: the image holds whatever is newest on that day", d.Name)
+		if d.Name == "" || d.URL != "" || d.Pinned() != "" {
+			continue
 		}
+		found := r.At(f, d.line.Number, 1, "%s is not pinned: the image holds whatever is newest on that day", d.Name)
+		if p, ok := pin(f, d); ok {
+			pins, certain = append(pins, p), append(certain, found)
+		}
+	}
+	for _, found := range certain {
+		found.Fix = fixPins(f, pins)
 	}
 }
 
