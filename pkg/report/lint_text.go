@@ -38,7 +38,7 @@ func (p *printer) finding(f lint.Finding) {
 	if place != "" {
 		place += "  "
 	}
-	p.line("  "+place, "2", f.Severity.String(), severityColor(f.Severity), "  "+clean(f.Rule), "1", " "+clean(f.Name)+": "+clean(f.Message), "")
+	p.line("  "+place, "2", f.Severity.String(), severityColor(f.Severity), "  "+clean(f.Rule), "1", " "+clean(f.Name)+": "+clip(f.Message, textLength), "")
 	if f.Source != "" {
 		p.source(f)
 	}
