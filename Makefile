@@ -59,7 +59,7 @@ fuzz: ## Fuzz every parser of untrusted input for FUZZTIME each (30s)
 	@set -e; grep -roE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' pkg | sed 's/:func /:/' | sort | \
 	while IFS=: read -r file name; do \
 		echo "$$name in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$(dirname $$file); \
 	done
 
 .PHONY: bench
