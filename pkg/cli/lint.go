@@ -86,6 +86,7 @@ func runLint(ctx context.Context, a *app, o lintOptions, paths []string) error {
 	switch {
 	case o.fix:
 		err = a.fix(in, found, o)
+		found.Findings = slices.DeleteFunc(found.Findings, func(f lint.Finding) bool { return f.Fix != nil })
 	case o.baseline:
 		return a.writeBaseline(in, found, o)
 	default:
