@@ -63,11 +63,12 @@ fuzz: ## Fuzz every parser of untrusted input for FUZZTIME each (30s)
 	done
 
 .PHONY: bench
-bench: build $(UV) ## Measure towline against its peers in one run
+bench: build $(UV) $(VENV_STAMP) ## Measure towline against its peers in one run
 	go run ./bench/startup bin/towline
 	go run ./bench/memory bin/towline examples/breast-cancer
 	go run ./bench/version bin/towline
 	go run ./bench/package
+	go run ./bench/lint bin/towline $(VENV)
 	go run ./bench/fetch bin/towline
 
 .PHONY: lint
