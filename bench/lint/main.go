@@ -221,7 +221,7 @@ func (b *bench) tool(name string) string { return filepath.Join(b.venv, "bin", n
 
 // lint runs towline's own rules; findings are no failure.
 func (b *bench) lint(corpus string) cost {
-	c := measure(corpus, b.towline, "lint", "--format", "json")
+	c := measure(corpus, b.towline, "lint", "--profile", "team", "--format", "json")
 	if exit := (*exec.ExitError)(nil); errors.As(c.err, &exit) && exit.ExitCode() == 3 {
 		c.err = nil
 	}

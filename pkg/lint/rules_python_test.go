@@ -87,6 +87,7 @@ func TestRulesForOnePythonFile(t *testing.T) {
 		{"folds in order", "TL319", "from sklearn.model_selection import KFold\nKFold(5)\n", nil},
 		{"folds that are shuffled", "TL319", "from sklearn.model_selection import KFold\nKFold(5, shuffle=True)\n", []string{"train.py:2"}},
 
+		{"test rows that a visualizer draws", "TL321", "visualizer.fit_transform(X_test, y_test)\n", nil},
 		{"a named scaler before the split", "TL320", "from sklearn.model_selection import train_test_split\nfrom sklearn.decomposition import PCA\npca = PCA(3)\nx = pca.fit_transform(x)\na, b = train_test_split(x)\n", []string{"train.py:4"}},
 		{"a scaler after the split", "TL320", "from sklearn.model_selection import train_test_split\nfrom sklearn.decomposition import PCA\npca = PCA(3)\nx, b = train_test_split(x)\nx = pca.fit_transform(x)\n", nil},
 		{"a label encoder before the split", "TL320", "from sklearn.model_selection import train_test_split\nfrom sklearn.preprocessing import LabelEncoder\ny = LabelEncoder().fit_transform(y)\ntrain_test_split(x, y)\n", nil},
