@@ -261,7 +261,7 @@ func median(costs []cost) time.Duration {
 	return sorted(costs)[len(costs)/2].Round(time.Millisecond)
 }
 
-func fastest(costs []cost) time.Duration { return sorted(costs)[0].Duration.Round(time.Millisecond) }
+func fastest(costs []cost) time.Duration { return sorted(costs)[0].Round(time.Millisecond) }
 
 func least(costs []cost) time.Duration {
 	return slices.MinFunc(costs, func(a, b cost) int { return int(a.work - b.work) }).work.Round(time.Millisecond)
