@@ -181,7 +181,7 @@ func (b bench) complete(r repository) error {
 	fmt.Printf("  the git commands it needs     %8.1f ms\n", ms(g))
 	fmt.Printf("  towline version               %8.1f ms (≤ %.0f), of which to start %.1f\n", ms(o), ms(longest), ms(start))
 	fmt.Printf("  ratio %.2f with the start, %.2f without (≤ %.1f)\n", ratio(o, g), ratio(o-start, g), mostOver)
-	if ratio(o-start, g) > mostOver || o > longest {
+	if ratio(o, g) > mostOver || o > longest {
 		return fmt.Errorf("complete clone, %s: towline took too long", r.name)
 	}
 	return nil
