@@ -35,7 +35,10 @@ func newInit(a *app) *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := a.dir
-			if len(args) == 1 {
+			switch {
+			case len(args) == 1 && filepath.IsAbs(args[0]):
+				dir = args[0]
+			case len(args) == 1:
 				dir = filepath.Join(a.dir, args[0])
 			}
 			return a.runInit(dir, o)

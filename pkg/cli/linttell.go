@@ -10,6 +10,7 @@ import (
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/lint"
+	"gitlab.com/towline/towline/pkg/lint/leaks"
 	"gitlab.com/towline/towline/pkg/report"
 	"gitlab.com/towline/towline/pkg/workspace"
 )
@@ -87,6 +88,22 @@ func (a *app) writeBaseline(in *lintInput, found report.Lint, o lintOptions) err
 	return nil
 }
 
+// showFix prints a fix as a diff. A diff repeats lines of the file, so that of a
+// file with a credential is not printed.
+func (a *app) showFix(f lint.Finding, old, text []byte) error {
+	finder, err := leaks.New()
+	if err != nil {
+		return fault.Newf(fault.Bug, "read the rules for credentials: %w", err)
+	}
+	if len(finder.Find(f.Fix.Path, strings.Split(string(old), "\n"))) > 0 {
+		_, err := fmt.Fprintf(a.stdout, "%s: %s %s would be mended; the diff is not shown, since the file holds what looks like a credential\n",
+			f.Fix.Path, f.Rule, f.Name)
+		return err
+	}
+	_, err = a.stdout.Write(report.Diff(f.Fix.Path, old, text))
+	return err
+}
+
 // fix writes what is certain, or shows it. Two fixes of one file are made one
 // run after the other.
 func (a *app) fix(in *lintInput, found report.Lint, o lintOptions) error {
@@ -102,7 +119,7 @@ func (a *app) fix(in *lintInput, found report.Lint, o lintOptions) error {
 		fixed[f.Fix.Path] = true
 		if o.dry.on {
 			old, _ := in.dir.ReadFile(f.Fix.Path)
-			if _, err := a.stdout.Write(report.Diff(f.Fix.Path, old, text)); err != nil {
+			if err := a.showFix(f, old, text); err != nil {
 				return err
 			}
 			continue
