@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the scripts that need a GitLab, which only the rooms of
-// pkg may import. TOWLINE_UPDATE=1 rewrites what they expect.
+// TestScripts runs the scripts that need a fake GitLab beside them. TOWLINE_UPDATE=1 rewrites what they expect.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
