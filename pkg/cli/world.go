@@ -130,8 +130,12 @@ func (a *app) connectLocal(ctx context.Context, address string, t *teller, stop 
 }
 
 func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world, error) {
+	poll, err := a.poll()
+	if err != nil {
+		return nil, err
+	}
 	c, err := cloud.New(ctx, a.signIn(d, cloud.Config{
-		Region: d.Region, S3Endpoint: d.Endpoint, Log: t.line, Now: a.now,
+		Region: d.Region, S3Endpoint: d.Endpoint, Log: t.line, Poll: poll, Now: a.now,
 	}))
 	if err != nil {
 		return nil, err
@@ -142,6 +146,26 @@ func (a *app) connectAWS(ctx context.Context, d destination, t *teller) (*world,
 	}
 	o.Create = c.CreateRepository
 	return &world{cloud: c, bundler: bundle.New(o), close: func() {}}, nil
+}
+
+// pollName names the variable that says how often AWS is asked for news.
+const pollName = "TOWLINE_POLL"
+
+// shortestPoll is what the local cloud bears; AWS throttles earlier.
+const shortestPoll = 100 * time.Millisecond
+
+// poll is the time between two looks at a training or an endpoint; 0 for the usual one.
+func (a *app) poll() (time.Duration, error) {
+	text := a.getenv(pollName)
+	if text == "" {
+		return 0, nil
+	}
+	poll, err := time.ParseDuration(text)
+	if err != nil || poll < shortestPoll {
+		return 0, fault.Newf(fault.Usage, "%s=%s: wanted a duration of at least %s", pollName, text, shortestPoll).
+			Hintf("set it to 30s or 1m, or leave it out for 20s")
+	}
+	return poll, nil
 }
 
 func (a *app) newBundler(t *teller, dial map[string]string) (*bundle.Bundler, error) {
