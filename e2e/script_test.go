@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TOWLINE_CACHE", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			env.Values["issuer"] = &issuers{}
 			gitEnvironment(env)
 			env.Setenv("SHARED_CACHE", sharedCache)
 			env.Setenv("ONLY_TOWLINE", filepath.SplitList(env.Getenv("PATH"))[0])
@@ -82,6 +84,10 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 	all := map[string]func(*testscript.TestScript, bool, []string){
 		"code":        code,
 		"fault":       faultOf,
+		"expand":      expandFile,
+		"issuer":      issuer,
+		"idtoken":     idToken,
+		"unseen":      unseen,
 		"job":         job,
 		"listen":      listen,
 		"verdict":     verdict,
@@ -152,7 +158,8 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // faultOf makes the end of the last program's stderr, from "towline: error:"
-// on, the new stdout, so that it can be compared without what was told before.
+// on, the new stdout, so that it can be compared without what was told before
+// and without digests, which are written SHA256.
 func faultOf(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: fault")
@@ -163,6 +170,7 @@ func faultOf(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("no error in stderr:\n%s", stderr)
 	}
 	told = strings.ReplaceAll("towline: error: "+told, ts.Getenv("WORK"), "$WORK")
+	told = regexp.MustCompile(`[0-9a-f]{64}`).ReplaceAllString(told, "SHA256")
 	path := filepath.Join(ts.Getenv("WORK"), ".fault")
 	ts.Check(os.WriteFile(path, []byte(told), 0o644))
 	ts.Check(ts.Exec("cat", path))

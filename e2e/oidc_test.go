@@ -1,4 +1,4 @@
-package cli_test
+package e2e_test
 
 import (
 	"context"
@@ -67,6 +67,14 @@ func idToken(ts *testscript.TestScript, neg bool, args []string) {
 	keepSecret(ts, false, []string{args[0], token})
 }
 
+// keepSecret sets a variable to a text that no output may show: secret VARIABLE TEXT.
+func keepSecret(ts *testscript.TestScript, _ bool, args []string) {
+	secrets := filepath.Join(ts.Getenv("WORK"), ".secrets")
+	kept, _ := os.ReadFile(secrets) // there is none before the first
+	ts.Check(os.WriteFile(secrets, append(kept, args[1]+"\n"...), 0o600))
+	ts.Setenv(args[0], args[1])
+}
+
 // unseen wants no secret that a script was given in the last program's output,
 // nor in a file below the folders named: unseen [FOLDER…].
 func unseen(ts *testscript.TestScript, neg bool, args []string) {
@@ -94,6 +102,14 @@ func unseen(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// expandFile replaces $NAMES of variables in a file: expand FROM TO.
+func expandFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: expand FROM TO")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
+}
+
 // TestBoto3AssumesRoles lets boto3 sign in with tokens, as any job may.
 func TestBoto3AssumesRoles(t *testing.T) {
 	issuer := gitlabtest.StartIssuer(t)
@@ -106,7 +122,7 @@ func TestBoto3AssumesRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cloud.Close(context.Background()) })
-	cmd := exec.Command(filepath.Join("..", "..", ".cache", "venv", "bin", "python3"), filepath.Join("testdata", "roles.py")) // make test installs it
+	cmd := exec.Command(clientTool(t, "python3"), filepath.Join("testdata", "roles.py"))
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "PYTHONDONTWRITEBYTECODE=1", "NO_PROXY=*", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_ENDPOINT_URL=" + cloud.URL(), "AWS_ACCESS_KEY_ID=towline", "AWS_SECRET_ACCESS_KEY=local", "AWS_DEFAULT_REGION=us-east-1",
