@@ -24,6 +24,7 @@ type app struct {
 	environ        []string
 	version        string
 	now            func() time.Time
+	listen         func() // for signals; called when a command begins
 
 	dir     string // -C
 	model   string
@@ -39,7 +40,7 @@ type app struct {
 func newApp(p Process) *app {
 	return &app{
 		stdin: p.Stdin, stdout: p.Stdout, stderr: p.Stderr,
-		environ: p.Environ, version: p.Version, now: time.Now,
+		environ: p.Environ, version: p.Version, now: time.Now, listen: func() {},
 	}
 }
 
@@ -89,7 +90,10 @@ func (a *app) addGlobals(root *cobra.Command) {
 	flags.StringVar(&a.base, "base", "", "base image of the target local, instead of none: a reference or oci:FOLDER (TOWLINE_LOCAL_BASE)")
 	flags.StringVar(&a.output, "output", "text", "text or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell more of what is done")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		a.listen()
+		return a.settle(cmd)
+	}
 }
 
 // outputs is the annotation of a command that has a form of output besides text and json.

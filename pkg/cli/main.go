@@ -43,9 +43,10 @@ const (
 // Main runs one command line and returns its exit code.
 func Main(p Process) int {
 	debug.SetGCPercent(gcAtStart)
-	ctx, stop := untilSignal(context.Background())
+	ctx, listen, stop := untilSignal(context.Background())
 	defer stop()
 	a := newApp(p)
+	a.listen = listen
 	root := newRoot(a)
 	root.SetArgs(p.Args)
 	err := root.ExecuteContext(ctx)
@@ -92,22 +93,25 @@ func (i interrupted) String() string {
 	return syscall.Signal(i).String()
 }
 
-// untilSignal gives a context that ends with the first SIGINT or SIGTERM. The
-// second one ends the process at once, as if nobody listened.
-func untilSignal(parent context.Context) (context.Context, func()) {
+// untilSignal gives a context that ends with the first SIGINT or SIGTERM after
+// listen was called. The second one ends the process at once, as if nobody
+// listened. Help is told without listening: that alone would cost it a thread.
+func untilSignal(parent context.Context) (ctx context.Context, listen, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			number, _ := s.(syscall.Signal)
-			cancel(interrupted(number))
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
+	listen = func() {
+		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+		go func() {
+			select {
+			case s := <-signals:
+				signal.Stop(signals)
+				number, _ := s.(syscall.Signal)
+				cancel(interrupted(number))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, listen, func() {
 		signal.Stop(signals)
 		cancel(nil)
 	}

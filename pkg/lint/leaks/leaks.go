@@ -11,6 +11,7 @@
 package leaks
 
 import (
+	_ "embed"
 	"fmt"
 	"math"
 	"regexp"
@@ -18,8 +19,12 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/zricethezav/gitleaks/v8/config"
 )
+
+// rulesText are the rules of gitleaks, as its module has them; its licence lies beside them.
+//
+//go:embed gitleaks/gitleaks.toml
+var rulesText []byte
 
 // Leak is what looks like a credential.
 type Leak struct {
@@ -82,7 +87,7 @@ func New() (*Finder, error) {
 		Allowlists []allowlist `toml:"allowlists"`
 		Rules      []rule
 	}
-	if err := toml.Unmarshal([]byte(config.DefaultConfig), &file); err != nil {
+	if err := toml.Unmarshal(rulesText, &file); err != nil {
 		return nil, fmt.Errorf("read the rules of gitleaks: %w", err)
 	}
 	f := &Finder{allow: append(file.Allowlists, file.Allow)}

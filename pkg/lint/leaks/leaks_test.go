@@ -1,15 +1,28 @@
 package leaks_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/zricethezav/gitleaks/v8/config"
 
 	"gitlab.com/towline/towline/pkg/lint/leaks"
 )
 
 // Secrets are put together, so that no scanner finds them here.
 const token = "glpat" + "-x9Kf2mQ7vL4wZ8rT1nB6"
+
+func TestTheRulesAreThoseOfTheModule(t *testing.T) {
+	kept, err := os.ReadFile("gitleaks/gitleaks.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(kept) != config.DefaultConfig {
+		t.Error("gitleaks/gitleaks.toml differs from the module in go.mod; copy config/gitleaks.toml and LICENSE out of it")
+	}
+}
 
 func TestAllRulesOfGitleaksAreRead(t *testing.T) {
 	if _, err := leaks.New(); err != nil {
