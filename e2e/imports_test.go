@@ -51,6 +51,7 @@ var rooms = map[string]room{
 
 	"pkg/ci":        {floor: floorDecides},
 	"pkg/evidence":  {floor: floorDecides, pure: true},
+	"pkg/doctor":    {floor: floorDecides, pure: true},
 	"pkg/drift":     {floor: floorDecides, pure: true},
 	"pkg/gate":      {floor: floorDecides, pure: true},
 	"pkg/gitlog":    {floor: floorDecides},
