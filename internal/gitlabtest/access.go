@@ -15,6 +15,11 @@ type ProjectSettings struct {
 	Free     bool  // not licensed: its artifacts are not found with a job token
 	Allow    []int // projects whose job tokens it lets in
 	HideJobs bool  // job tokens may not list and read jobs, as before 18.x
+
+	AllowGroups []string // groups whose projects' job tokens it lets in
+	Open        bool     // it lets everybody's in
+	TokensPush  bool     // its own job tokens may push
+	MinimumRole string   // to set pipeline variables; not told if ""
 }
 
 // Credential is what a token may be used for.
@@ -23,6 +28,8 @@ type Credential struct {
 	Job      int    // the job of a job token
 	Header   string // that carries it; JOB-TOKEN for a job token, else PRIVATE-TOKEN or Authorization
 	Projects []int  // that a token of a person or project may see
+
+	Developer bool // of those projects, and no Maintainer
 }
 
 // AddProject makes a project.
@@ -93,12 +100,19 @@ func (s *Server) within(f func(http.ResponseWriter, *http.Request, access)) http
 		switch {
 		case !ok, !at.jobToken() && !slices.Contains(who.Projects, project.ID):
 			tell(w, http.StatusNotFound, "404 Project Not Found")
-		case at.jobToken() && who.Project != project.ID && !slices.Contains(project.Allow, who.Project):
+		case at.jobToken() && who.Project != project.ID && !project.letsIn(s.own(who)):
 			tell(w, http.StatusForbidden, "403 Forbidden")
 		default:
 			f(w, r, at)
 		}
 	}
+}
+
+// own is the project of a job token.
+func (s *Server) own(who Credential) ProjectSettings {
+	p, _ := s.project(strconv.Itoa(who.Project))
+	p.ID = who.Project
+	return p
 }
 
 // project finds a project by number or path.

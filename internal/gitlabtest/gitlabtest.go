@@ -85,9 +85,14 @@ func New(repo string) *Server {
 	s.AddToken(Token, Credential{Project: OwnProject})
 	s.mux = http.NewServeMux()
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /api/v4/projects/{id}/repository/tags/{tag}": s.ownProject(s.getTag),
-		"POST /api/v4/projects/{id}/releases":             s.ownProject(s.postRelease),
-		"DELETE /api/v4/projects/{id}/releases/{tag}":     s.ownProject(s.deleteRelease),
+		"GET /api/v4/projects/{id}/repository/tags/{tag}":                    s.ownProject(s.getTag),
+		"POST /api/v4/projects/{id}/releases":                                s.ownProject(s.postRelease),
+		"DELETE /api/v4/projects/{id}/releases/{tag}":                        s.ownProject(s.deleteRelease),
+		"GET /api/v4/metadata":                                               s.getMetadata,
+		"GET /api/v4/projects/{id}":                                          s.within(s.getProject),
+		"GET /api/v4/projects/{id}/job_token_scope":                          s.maintainers(s.getTokenScope),
+		"GET /api/v4/projects/{id}/job_token_scope/allowlist":                s.maintainers(s.getAllowlist),
+		"GET /api/v4/projects/{id}/job_token_scope/groups_allowlist":         s.maintainers(s.getGroupsAllowlist),
 		"GET /api/v4/job":                                                    s.getOwnJob,
 		"GET /api/v4/projects/{id}/jobs/{job}":                               s.within(s.getJob),
 		"GET /api/v4/projects/{id}/pipelines/{pipeline}/jobs":                s.within(s.listJobs),
