@@ -6,8 +6,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -15,13 +17,25 @@ import (
 	"gitlab.com/towline/towline/pkg/secret"
 )
 
-// Identity asks as whom we speak: the account, and the role's or user's ARN.
-func (c *Cloud) Identity(ctx context.Context) (account, arn string, err error) {
+// Identity is as whom we speak, and to whom.
+type Identity struct {
+	Account string
+	ARN     string        // of the role's session or of the user
+	Ahead   time.Duration // of AWS's clock, before this machine's
+	Clock   bool          // AWS told the time
+}
+
+// Identity asks as whom we speak.
+func (c *Cloud) Identity(ctx context.Context) (Identity, error) {
 	who, err := c.sts().GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", "", call{"ask AWS who we are", "sts:GetCallerIdentity"}.fault(err)
+		return Identity{}, call{"ask AWS who we are", "sts:GetCallerIdentity"}.fault(err)
 	}
-	return aws.ToString(who.Account), aws.ToString(who.Arn), nil
+	id := Identity{Account: aws.ToString(who.Account), ARN: aws.ToString(who.Arn)}
+	if there, ok := middleware.GetServerTime(who.ResultMetadata); ok && !there.IsZero() {
+		id.Ahead, id.Clock = there.Sub(c.now()).Round(time.Second), true
+	}
+	return id, nil
 }
 
 // ecrHost is <account>.dkr.ecr.<region>.amazonaws.com, its FIPS, Chinese and

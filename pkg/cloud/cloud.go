@@ -8,6 +8,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -63,6 +64,8 @@ type Config struct {
 	Role    string            // assumed if set
 	Session string            // name of the sessions
 	Tags    map[string]string // of a session that credentials of AWS open; a token opens one without
+
+	Attempts int // of one request; 0 for 8
 
 	Log  func(line string)                          // a training's log lines and changes of state, as they come; may be nil
 	Poll time.Duration                              // between two looks at a job; 0 for 20 s with jitter
@@ -131,7 +134,7 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 	if cfg.Endpoint != "" {
 		base.BaseEndpoint = aws.String(cfg.Endpoint)
 	}
-	base.Retryer = func() aws.Retryer { return retryer(cfg.Poll) }
+	base.Retryer = func() aws.Retryer { return retryer(cmp.Or(cfg.Attempts, attempts), cfg.Poll) }
 	base.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.ResponseHeaderTimeout = answerLimit
 	})
@@ -157,9 +160,9 @@ func s3Options(cfg Config) func(*s3.Options) {
 
 // retryer repeats a request that was throttled or lost. Where polling is fast,
 // as on the local cloud, its pauses are short too.
-func retryer(poll time.Duration) aws.Retryer {
+func retryer(most int, poll time.Duration) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts = attempts
+		o.MaxAttempts = most
 		if poll > 0 {
 			o.MaxBackoff = min(5*poll, retry.DefaultMaxBackoff)
 		}

@@ -58,7 +58,7 @@ func TestErrorsOfAWSAreClassified(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	_, _, err := connect(t, server.URL).Identity(context.Background())
+	_, err := connect(t, server.URL).Identity(context.Background())
 	failsWith(t, err, fault.Remote, "connection refused")
 	if !strings.Contains(fault.HintOf(err), "network") {
 		t.Errorf("hint %q", fault.HintOf(err))
@@ -120,7 +120,7 @@ func TestFixedCredentialsKeepTheEnvironmentOut(t *testing.T) {
 	if err := v.SaveRecord(ctx, "s3://bucket/record", []byte("{}")); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := v.Identity(ctx); err != nil {
+	if _, err := v.Identity(ctx); err != nil {
 		t.Error(err)
 	}
 	if len(headers) != 3 {
@@ -151,7 +151,7 @@ func TestTheUsersOwnCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = none.Identity(ctx)
+	_, err = none.Identity(ctx)
 	failsWith(t, err, fault.Denied, "ask AWS who we are: no AWS credentials")
 	if !strings.Contains(fault.HintOf(err), "AWS_ID_TOKEN") {
 		t.Errorf("hint %q", fault.HintOf(err))
@@ -165,10 +165,10 @@ func TestTheUsersOwnCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = other.Identity(ctx)
+	_, err = other.Identity(ctx)
 	failsWith(t, err, fault.Denied, "ask AWS who we are: assume the role arn:aws:iam::123456789012:role/deploy: AccessDenied")
 	f.assume = nil
-	if _, _, err := other.Identity(ctx); err != nil {
+	if _, err := other.Identity(ctx); err != nil {
 		t.Error(err)
 	}
 	if f.session != "gl-12-34" {
@@ -179,9 +179,9 @@ func TestTheUsersOwnCredentials(t *testing.T) {
 func TestIdentityAndRegistryToken(t *testing.T) {
 	f := newAmazon(t)
 	ctx, v := context.Background(), connect(t, f.URL)
-	account, arn, err := v.Identity(ctx)
-	if err != nil || account != "123456789012" || arn != "arn:aws:iam::123456789012:user/me" {
-		t.Errorf("Identity = %s, %s, %v", account, arn, err)
+	who, err := v.Identity(ctx)
+	if err != nil || who.Account != "123456789012" || who.ARN != "arn:aws:iam::123456789012:user/me" {
+		t.Errorf("Identity = %+v, %v", who, err)
 	}
 	user, password, err := v.RegistryToken(ctx, "123456789012.dkr.ecr.eu-central-1.amazonaws.com")
 	if err != nil || user != "AWS" || password.Reveal() != "word" {

@@ -43,6 +43,8 @@ type amazon struct {
 	deploying func(op, config string) []object
 	onCall    func(op string) // before an operation is carried out
 
+	region string // of every bucket
+
 	repositories map[string]object // requests about image repositories, by operation
 
 	assume  *refusal // what AssumeRole answers; nil for credentials
@@ -225,6 +227,8 @@ func (f *amazon) doEndpoint(op, name string, in object) (object, *refusal) {
 	case "CreateRepository", "PutLifecyclePolicy":
 		f.repositories[op] = in
 		return object{}, nil
+	case "DescribeRepositories":
+		return object{"repositories": []object{{"repositoryName": "shop/risk"}}}, nil
 	case "GetAuthorizationToken":
 		return object{"authorizationData": []object{{"authorizationToken": "QVdTOndvcmQ="}}}, nil
 	}
@@ -337,6 +341,13 @@ func (f *amazon) object(w http.ResponseWriter, r *http.Request, body []byte) {
 	key := strings.TrimPrefix(r.URL.Path, "/")
 	f.calls = append(f.calls, r.Method+" "+key)
 	_, no := f.refuse(r.Method)
+	if bucket := !strings.Contains(key, "/"); bucket && r.Method == http.MethodHead {
+		w.Header().Set("X-Amz-Bucket-Region", f.region)
+		if no != nil {
+			w.WriteHeader(no.status)
+		}
+		return
+	}
 	if no == nil && r.Method != http.MethodPut && f.files[key] == nil {
 		no = &refusal{404, "NoSuchKey", "The specified key does not exist."}
 	}
@@ -349,6 +360,9 @@ func (f *amazon) object(w http.ResponseWriter, r *http.Request, body []byte) {
 	case r.Method == http.MethodPut:
 		f.files[key] = body
 		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(body)))
+	case r.Method == http.MethodDelete:
+		delete(f.files, key)
+		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodGet:
 		_, _ = w.Write(f.files[key])
 	}

@@ -231,8 +231,8 @@ func TestTheLocalCloudFromDataToPrediction(t *testing.T) {
 	if err != nil || !found || serving.Identity != ourIdentity || serving.Version != "1" || serving.Image != l.image {
 		t.Errorf("Champion = %+v, %v, %v", serving, found, err)
 	}
-	if account, _, err := l.Identity(ctx); account != localcloud.Account || err != nil {
-		t.Errorf("Identity = %s, %v", account, err)
+	if who, err := l.Identity(ctx); who.Account != localcloud.Account || err != nil {
+		t.Errorf("Identity = %+v, %v", who, err)
 	}
 	_, err = l.Invoke(ctx, "none", "text/csv", "", strings.NewReader("1"))
 	failsWith(t, err, fault.Missing, "there is no such endpoint")

@@ -100,8 +100,8 @@ func TestSigningInWithAToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, arn, err := client.Identity(t.Context()); err != nil || arn != tt.want {
-				t.Errorf("Identity = %s, %v, want %s", arn, err, tt.want)
+			if who, err := client.Identity(t.Context()); err != nil || who.ARN != tt.want {
+				t.Errorf("Identity = %s, %v, want %s", who.ARN, err, tt.want)
 			}
 		})
 	}
@@ -151,7 +151,7 @@ func TestWhyATokenIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = client.Identity(t.Context())
+			_, err = client.Identity(t.Context())
 			if err == nil || fault.KindOf(err) != fault.Denied || !strings.HasPrefix(err.Error(), tt.want) || fault.HintOf(err) != tt.hint {
 				t.Errorf("Identity = %v\nhint %s (%v)\nwant %s\nhint %s", err, fault.HintOf(err), fault.KindOf(err), tt.want, tt.hint)
 			}
@@ -188,7 +188,7 @@ func TestWhatSTSSaysOfTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = client.Identity(t.Context())
+			_, err = client.Identity(t.Context())
 			if err == nil || fault.KindOf(err) != tt.kind || !strings.Contains(fault.HintOf(err), tt.hint) {
 				t.Errorf("Identity = %v (%v), hint %s\nwant %v, hint %s", err, fault.KindOf(err), fault.HintOf(err), tt.kind, tt.hint)
 			}
@@ -210,7 +210,7 @@ func TestSessionsAreOpenedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, _, err := client.Identity(t.Context()); err != nil {
+		if _, err := client.Identity(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
