@@ -87,6 +87,26 @@ func (t Tool) Run(ctx context.Context, o Options) Outcome {
 	return out
 }
 
+// Version asks the tool for its version, or says why it cannot be run.
+func (t Tool) Version(ctx context.Context, o Options) (version, absent string, err error) {
+	command, absent := t.find(ctx, o)
+	if absent != "" {
+		return "", absent, nil
+	}
+	command.Args = append(command.Args, "--version")
+	command.Dir, command.Env = o.Root, environment(o.Environ)
+	out, err := command.Output(ctx)
+	if err != nil {
+		return "", "", fault.Newf(fault.Remote, "ask %s for its version: %w", t.Name, err).Hintf("%s", t.hint(0))
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	words := strings.Fields(first)
+	if len(words) < 2 {
+		return "", "", fault.Newf(fault.Remote, "ask %s for its version: it answered %q", t.Name, first).Hintf("%s", t.hint(0))
+	}
+	return words[1], "", nil
+}
+
 // read understands how the tool ended, and then what it reported.
 func (t Tool) read(ended error, report, root string) ([]lint.Finding, error) {
 	code, complaint := 0, ""

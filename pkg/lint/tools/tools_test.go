@@ -200,3 +200,24 @@ func places(findings []lint.Finding) []string {
 	}
 	return list
 }
+
+func TestToolsTellTheirVersion(t *testing.T) {
+	for _, tt := range []struct {
+		name, script       string
+		version, complaint string
+	}{
+		{"pylint", `printf 'pylint 3.3.1\nastroid 3.3.5\n'`, "3.3.1", ""},
+		{"ruff", `echo ruff 0.9.1`, "0.9.1", ""},
+		{"ruff", `exit 3`, "", "ask ruff for its version"},
+		{"ruff", `echo hello`, "", `it answered "hello"`},
+	} {
+		version, absent, err := tool(t, tt.name).Version(t.Context(), fake(t, tt.name, tt.script))
+		if version != tt.version || absent != "" || (err == nil) != (tt.complaint == "") || err != nil && !strings.Contains(err.Error(), tt.complaint) {
+			t.Errorf("%s: Version = %q, %q, %v", tt.script, version, absent, err)
+		}
+	}
+	_, absent, err := tool(t, "ruff").Version(t.Context(), tools.Options{Root: t.TempDir(), Environ: []string{"PATH=/nowhere"}})
+	if absent != "not on the PATH, and there is no uv" || err != nil {
+		t.Errorf("Version without the tool = %q, %v", absent, err)
+	}
+}

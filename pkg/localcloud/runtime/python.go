@@ -70,8 +70,7 @@ func (p *pythons) find(ctx context.Context, version string) (*python, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	return nil, fault.Newf(fault.Missing, "no Python %s on this machine", version).
-		Hintf("install Python %s or set image.python in towline.yaml", version)
+	return nil, noPython(version)
 }
 
 func (p *pythons) candidates(version string) []func(context.Context) string {
