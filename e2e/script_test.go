@@ -88,6 +88,8 @@ func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[
 		"issuer":      issuer,
 		"idtoken":     idToken,
 		"unseen":      unseen,
+		"fakegitlab":  fakeGitLab,
+		"denying":     denying,
 		"job":         job,
 		"listen":      listen,
 		"verdict":     verdict,
