@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -19,8 +20,9 @@ import (
 )
 
 type initOptions struct {
-	bare   bool
-	dryRun bool
+	bare     bool
+	dryRun   bool
+	pipeline pipelineOptions
 }
 
 func newInit(a *app) *cobra.Command {
@@ -30,10 +32,17 @@ func newInit(a *app) *cobra.Command {
 		Short: "Write a model repository that works, to start from",
 		Long: "Write a complete model repository with a small scikit-learn classifier, which\n" +
 			"towline run takes the whole way at once. With --bare write the manifest alone,\n" +
-			"into a folder that has a model already.",
-		Example: "  towline init my-model && cd my-model && towline run\n  towline init --bare",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+			"into a folder that has a model already. With --ci write the project's .gitlab-ci.yml\n" +
+			"alone, out of the published components: for one project that does all, for a model's\n" +
+			"project that hands over to a platform's (upstream), or for the platform's (downstream).",
+		Example: "  towline init my-model && cd my-model && towline run\n  towline init --bare\n  towline init --ci --env prod\n" +
+			"  towline init --ci upstream --downstream platform/models\n  towline init --ci downstream --env prod --include project --dry-run",
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := o.arguments(cmd, args)
+			if err != nil {
+				return err
+			}
 			dir := a.dir
 			switch {
 			case len(args) == 1 && filepath.IsAbs(args[0]):
@@ -41,12 +50,44 @@ func newInit(a *app) *cobra.Command {
 			case len(args) == 1:
 				dir = filepath.Join(a.dir, args[0])
 			}
+			if o.pipeline.kind != "" {
+				return a.runInitCI(dir, o.pipeline, o.dryRun)
+			}
 			return a.runInit(dir, o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.bare, "bare", false, "write the manifest and its schema alone")
-	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "name the files and write nothing")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "name the files and write nothing; with --ci print it")
+	o.pipeline.register(cmd)
 	return cmd
+}
+
+// arguments reads the kind of the pipeline, which may stand behind --ci as a
+// word of its own, and refuses options that mean nothing together.
+func (o *initOptions) arguments(cmd *cobra.Command, args []string) ([]string, error) {
+	if !cmd.Flags().Changed("ci") {
+		for _, name := range []string{"force", "include", "source", "ref", "downstream", "gitlab", "free"} {
+			if cmd.Flags().Changed(name) {
+				return nil, fault.Newf(fault.Usage, "--%s: it goes with --ci only", name)
+			}
+		}
+		return args, oneArgument(cmd, args)
+	}
+	if o.bare {
+		return nil, fault.Newf(fault.Usage, "--bare and --ci: each writes one file alone")
+	}
+	isKind := func(word string) bool { return slices.Contains([]string{ciOneProject, ciUpstream, ciDownstream}, word) }
+	if at := slices.IndexFunc(args, isKind); o.pipeline.kind == ciOneProject && at >= 0 {
+		o.pipeline.kind, args = args[at], slices.Delete(slices.Clone(args), at, at+1)
+	}
+	return args, oneArgument(cmd, args)
+}
+
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if err := cobra.MaximumNArgs(1)(cmd, args); err != nil {
+		return usageError(cmd, err)
+	}
+	return nil
 }
 
 // newFile is a file of the scaffold, before it is written.
