@@ -15,6 +15,7 @@ import (
 const (
 	labelPython     = "org.towline.python"
 	labelLayout     = "org.towline.layout"
+	labelEvaluates  = "org.towline.evaluates" // file that the image's evaluate entry writes
 	labelBaseName   = "org.opencontainers.image.base.name"
 	labelBaseDigest = "org.opencontainers.image.base.digest"
 
@@ -30,7 +31,8 @@ const (
 )
 
 // configFor is the image's configuration. It has neither entrypoint nor
-// command: SageMaker runs `train` and `serve`, which are found on the PATH. It
+// command: SageMaker runs `train` and `serve`, which are found on the PATH, and
+// `evaluate` where a job names it as its entrypoint. It
 // has no user either: SageMaker expects its containers to run as root.
 func configFor(a plan.Package, from base, layers []blob) *v1.ConfigFile {
 	file := from.config.DeepCopy()
@@ -107,6 +109,9 @@ func labels(a plan.Package, from base, of map[string]string) map[string]string {
 	}
 	maps.Copy(all, a.Labels)
 	all[labelPython], all[labelLayout] = a.Python, LayoutVersion
+	if len(a.Evaluate) > 0 {
+		all[labelEvaluates] = a.EvaluationFile
+	}
 	return all
 }
 

@@ -10,9 +10,10 @@ import (
 	"gitlab.com/towline/towline/pkg/plan"
 )
 
-// The entries are Python programs of the standard library alone: train.py and serve.py.
+// The entries are Python programs of the standard library alone. evaluate.py
+// stands on train.py, which is in every image.
 //
-//go:embed entries/train.py entries/serve.py
+//go:embed entries/train.py entries/serve.py entries/evaluate.py
 var entrySources embed.FS
 
 // entryFile is what the entries read to know what to run.
@@ -22,27 +23,40 @@ type entryFile struct {
 	Python  string   `json:"python"`
 	Train   []string `json:"train"`
 	Serve   []string `json:"serve,omitempty"`
+
+	Evaluate []string `json:"evaluate,omitempty"`
 }
 
-// entryItems are /opt/towline/bin/train, serve if the model is served, and entry.json.
+// entryItems are the programs of /opt/towline/bin that this image has, and entry.json.
 func entryItems(a plan.Package) ([]item, error) {
-	train, err := entryProgram("train", a.Python)
-	if err != nil {
-		return nil, err
-	}
-	items := []item{train}
-	if len(a.Serve) > 0 {
-		serve, err := entryProgram("serve", a.Python)
+	var items []item
+	for _, name := range entryNames(a) {
+		program, err := entryProgram(name, a.Python)
 		if err != nil {
 			return nil, err
 		}
-		items = []item{serve, train}
+		items = append(items, program)
 	}
-	about, err := json.Marshal(entryFile{Project: a.Project, Model: a.Model, Python: a.Python, Train: a.Train, Serve: a.Serve})
+	about, err := json.Marshal(entryFile{
+		Project: a.Project, Model: a.Model, Python: a.Python, Train: a.Train, Serve: a.Serve, Evaluate: a.Evaluate,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return append(items, bytesItem("opt/towline/entry.json", 0o644, append(about, '\n'))), nil
+}
+
+// entryNames are those of the model's commands, in the order in which they lie
+// in the layer.
+func entryNames(a plan.Package) []string {
+	names := []string{"train"}
+	if len(a.Serve) > 0 {
+		names = []string{"serve", "train"}
+	}
+	if len(a.Evaluate) > 0 {
+		names = append([]string{"evaluate"}, names...)
+	}
+	return names
 }
 
 // entryProgram puts the line that finds the interpreter above the program.

@@ -61,6 +61,9 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error
 	section := record.Image{
 		Digest: root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: bases[0].pinned, Size: size,
 	}
+	if len(a.Evaluate) > 0 {
+		section.Evaluates = a.EvaluationFile
+	}
 	return plan.Receipt{
 		Yields:  map[string]string{"digest": section.Digest, "size": fmt.Sprint(section.Size)},
 		Section: section,
@@ -167,7 +170,11 @@ func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, f
 	if err != nil {
 		return nil, err
 	}
-	entries, err := writeLayer(ctx, out.blobs(), "entries: train and serve", items)
+	about := "entries: train and serve"
+	if len(a.Evaluate) > 0 {
+		about = "entries: train, serve and evaluate"
+	}
+	entries, err := writeLayer(ctx, out.blobs(), about, items)
 	if err != nil {
 		return nil, err
 	}

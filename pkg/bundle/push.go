@@ -102,6 +102,7 @@ func pushed(a plan.Push, p *parcel) record.Image {
 	}
 	fill(&section.Platform, img.platform())
 	fill(&section.Python, img.config.Config.Labels[labelPython])
+	fill(&section.Evaluates, img.config.Config.Labels[labelEvaluates])
 	fill(&section.Base, img.pinnedBase())
 	if section.Size == 0 {
 		section.Size = p.size()

@@ -57,6 +57,8 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.world.cloud.Train(ctx, a)
 	case plan.Evaluate:
 		return c.world.cloud.Evaluate(ctx, a)
+	case plan.Measure:
+		return c.world.cloud.Measure(ctx, a)
 	case plan.Judge:
 		return judge(a)
 	case plan.CreateModel:
@@ -77,11 +79,29 @@ func judge(a plan.Judge) (plan.Receipt, error) {
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	verdict, err := gate.Judge(a.Rules, candidate, a.Champion)
+	champion, err := championOf(a)
+	if err != nil {
+		return plan.Receipt{}, err
+	}
+	verdict, err := gate.Judge(a.Rules, candidate, champion)
 	if err != nil && len(verdict.Checks) == 0 {
 		return plan.Receipt{}, err
 	}
 	return plan.Receipt{Section: verdict, Said: sayVerdict(verdict)}, err
+}
+
+// championOf is the champion's record, with what it scored when it was measured again.
+func championOf(a plan.Judge) (*record.Record, error) {
+	if a.Again.String() == "" || a.Champion == nil {
+		return a.Champion, nil
+	}
+	again, err := gate.Decode(a.Again.String())
+	if err != nil {
+		return nil, err
+	}
+	champion := *a.Champion
+	champion.Evaluation = &again
+	return &champion, nil
 }
 
 // sayVerdict is a verdict in one line.

@@ -132,6 +132,9 @@ func readInputs(repo repository, r plan.Release) (release.Inputs, error) {
 	if r.Model.Serve != nil {
 		inputs.Serve = r.Model.Serve.Command
 	}
+	if e := r.Model.Evaluate; e != nil && len(e.Command) > 0 {
+		inputs.Evaluate = append([]string{e.File}, e.Command...)
+	}
 	for _, f := range files {
 		digest, err := f.Digest()
 		if err != nil {

@@ -21,8 +21,9 @@ func trainingInput(name string, a plan.Train) *sagemaker.CreateTrainingJobInput 
 		TrainingJobName: &name,
 		RoleArn:         &a.Role,
 		AlgorithmSpecification: &types.AlgorithmSpecification{
-			TrainingImage:     aws.String(a.Image.String()),
-			TrainingInputMode: types.TrainingInputModeFile,
+			TrainingImage:       aws.String(a.Image.String()),
+			TrainingInputMode:   types.TrainingInputModeFile,
+			ContainerEntrypoint: a.Entrypoint,
 		},
 		HyperParameters: a.Hyperparameters,
 		Environment:     a.Environment,

@@ -68,6 +68,7 @@ type External struct {
 	Python          string            `json:"python,omitempty"`
 	Train           []string          `json:"train,omitempty"`
 	Serve           []string          `json:"serve,omitempty"`
+	Evaluate        []string          `json:"evaluate,omitempty"` // file and command
 	Hyperparameters map[string]string `json:"hyperparameters,omitempty"`
 	Environment     []string          `json:"trainEnvironment,omitempty"`
 	Data            map[string]string `json:"data,omitempty"`
@@ -148,7 +149,7 @@ func (b Build) external() External {
 	return External{
 		Repository: b.Source.Repository, Ref: b.Source.Ref, Project: b.Project, Model: b.Model,
 		Base: b.Inputs.Base, Platform: b.Inputs.Platform, Python: b.Inputs.Python,
-		Train: b.Inputs.Train, Serve: b.Inputs.Serve, Hyperparameters: b.Inputs.Hyperparameters,
+		Train: b.Inputs.Train, Serve: b.Inputs.Serve, Evaluate: b.Inputs.Evaluate, Hyperparameters: b.Inputs.Hyperparameters,
 		Environment: slices.Sorted(maps.Keys(b.Inputs.TrainEnv)), Data: b.Inputs.Data,
 	}
 }

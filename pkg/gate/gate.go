@@ -10,7 +10,8 @@
 //     against the champion's metric, less or plus the tolerance.
 //   - A metric that is missing, NaN or infinite fails, whatever the limit.
 //   - Champion and candidate are compared only if both were measured on the
-//     same test data. Otherwise the check is skipped, and the note says why.
+//     same test data; the note says so where that took another evaluation of
+//     the champion. Otherwise the check is skipped, and the note says why.
 //   - The candidate passes if no check failed. Where a champion serves, it must
 //     also have been held against at least one limit: a candidate that nothing
 //     could judge does not replace a model that works. A first model passes
@@ -50,7 +51,7 @@ func Judge(rules []manifest.Rule, candidate record.Evaluation, champion *record.
 		return record.Verdict{}, err
 	}
 	rival := rivalOf(champion, candidate)
-	verdict := record.Verdict{Champion: rival.name, Checks: []record.Check{}}
+	verdict := record.Verdict{Champion: rival.name, Again: rival.again, Checks: []record.Check{}}
 	for _, l := range limits {
 		verdict.Checks = append(verdict.Checks, l.check(candidate, rival))
 	}

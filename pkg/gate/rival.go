@@ -15,6 +15,7 @@ type rival struct {
 	metrics map[string]float64
 	whyNot  string // why no metric can be compared; "" if they can
 	same    bool   // it scored exactly what the candidate scored
+	again   string // the job that evaluated it again, on the candidate's test data; "" if its record said enough
 }
 
 // noChampion is what the note of a first model says.
@@ -25,6 +26,9 @@ func rivalOf(champion *record.Record, candidate record.Evaluation) rival {
 		return rival{whyNot: "there is no champion yet"}
 	}
 	r := rival{name: nameOf(champion)}
+	if champion.Evaluation != nil {
+		r.again = champion.Evaluation.Job
+	}
 	if champion.Evaluation == nil {
 		r.whyNot = fmt.Sprintf("the record of the champion %s has no evaluation", plain(r.name))
 		return r
@@ -92,6 +96,9 @@ func comparison(checks []record.Check, r rival) []string {
 		return []string{r.whyNot + ": not compared; only absolute limits decide"}
 	}
 	var notes []string
+	if r.again != "" {
+		notes = append(notes, fmt.Sprintf("the champion %s was evaluated again on the candidate's test data, by %s", plain(r.name), plain(r.again)))
+	}
 	said := map[string]bool{}
 	for _, check := range checks {
 		if check.Status != Skipped || said[check.Metric] {

@@ -150,6 +150,9 @@ func (c *checker) channels(at string, model Model) {
 	variables := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(model.Train.Channels)) {
 		source, key := model.Train.Channels[name], at+"."+quoted(name)
+		if strings.HasPrefix(strings.ToLower(name), "towline-") {
+			c.problem(key, "channels that begin with towline- are Towline's own, choose another name")
+		}
 		switch {
 		case IsFolder(source):
 			c.path(key, model.Path, source)

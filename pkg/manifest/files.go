@@ -32,6 +32,9 @@ func Files(m Model) []Named {
 			list = append(list, Named{"train.channels." + quoted(name), path.Join(m.Path, source), true})
 		}
 	}
+	if m.Evaluate != nil {
+		list = append(list, scripts("evaluate.command", m.Path, m.Evaluate.Command)...)
+	}
 	if m.Serve == nil {
 		return list
 	}

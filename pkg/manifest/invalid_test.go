@@ -52,6 +52,8 @@ var invalid = []struct {
 	{"a channel that is an unknown address", "s3://data-bucket/train/", "gs://bucket/train/", `models[0].train.channels.train: "gs://bucket/train/" is neither a folder nor an address such as s3://bucket/prefix/`, false},
 	{"a channel without a bucket", "s3://data-bucket/train/", "s3:///train/", `models[0].train.channels.train: "s3:///train/" is neither a folder nor an address such as s3://bucket/prefix/`, false},
 	{"a channel with an illegal name", "test: data/test", "../test: data/test", "models[0].train.channels: the name ../test is not legal, wanted a name of letters, digits, dots, hyphens and underscores, 64 at most", true},
+	{"a channel of ours", "test: data/test", "test: data/test, Towline-model: data", "models[0].train.channels.Towline-model: channels that begin with towline- are Towline's own, choose another name", false},
+	{"a champion that is neither", "champion: recorded", "champion: never", "models[0].evaluate.champion: found never, wanted again or recorded", true},
 	{"channels that share a variable", "test: data/test", "test: data/test, Test: data/more", "models[0].train.channels.test: the channels Test and test would share the variable SM_CHANNEL_TEST", false},
 	{"a hyperparameter that is a list", "depth: 6", "depth: [6]", "models[0].train.hyperparameters.depth: found a list, wanted text, a number, true or false", true},
 	{"a hyperparameter without a value", "depth: 6", "depth: ", "models[0].train.hyperparameters.depth: there is no value, wanted one or no key at all", true},

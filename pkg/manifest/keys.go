@@ -167,8 +167,10 @@ func trainKeys() map[string]Key {
 
 func evaluateKeys() map[string]Key {
 	return map[string]Key{
-		"file":    {Default: "evaluation.json", Length: 512},
-		"channel": {Length: 64},
+		"file":     {Default: "evaluation.json", Length: 512},
+		"channel":  {Length: 64},
+		"command":  {Least: 1, Pattern: wordPattern, Takes: wordTakes},
+		"champion": {Default: ChampionAgain, OneOf: []string{ChampionAgain, ChampionRecorded}},
 		"gate[].metric": {
 			Pattern: `^[^\s\x00-\x1f]([^\x00-\x1f]*[^\s\x00-\x1f])?$`, Length: 128,
 			Takes: "the name of a metric, on one line",

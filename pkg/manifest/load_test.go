@@ -82,7 +82,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			Instance:        "ml.m5.xlarge", Count: 2, VolumeGB: 50, Spot: true, MaxRuntime: manifest.Duration(2 * time.Hour),
 		},
 		Evaluate: &manifest.Evaluate{
-			File: "scores/evaluation.json", Channel: "test",
+			File: "scores/evaluation.json", Channel: "test", Command: []string{"python", "evaluate.py"}, Champion: manifest.ChampionRecorded,
 			Gate: []manifest.Rule{
 				{Metric: "f1", Better: "higher", AtLeast: float(0.8), MayDrop: float(0.005)},
 				{Metric: "log loss", Better: "lower", AtMost: float(1), MayRise: float(0)},

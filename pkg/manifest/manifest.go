@@ -83,10 +83,18 @@ type Train struct {
 
 // Evaluate is how a trained model is judged.
 type Evaluate struct {
-	File    string `yaml:"file,omitempty" json:"file,omitempty"`       // written by training to /opt/ml/output/data
-	Channel string `yaml:"channel,omitempty" json:"channel,omitempty"` // the channel that holds the test data; `test` if there is one, else all of them
-	Gate    []Rule `yaml:"gate,omitempty" json:"gate,omitempty"`       // what the metrics must reach, one rule a metric
+	File     string   `yaml:"file,omitempty" json:"file,omitempty"`         // written by training to /opt/ml/output/data
+	Channel  string   `yaml:"channel,omitempty" json:"channel,omitempty"`   // the channel that holds the test data; `test` if there is one, else all of them
+	Command  []string `yaml:"command,omitempty" json:"command,omitempty"`   // measures this model once more when it is the champion and the test data has changed: run in the model's folder, with the model in SM_MODEL_DIR, it writes `file` as the training does; none: the two are not compared then
+	Champion string   `yaml:"champion,omitempty" json:"champion,omitempty"` // what a candidate is held against when the champion was measured on other test data: `again`, the champion evaluated again on the new data by its own command, or `recorded`, nothing but the absolute limits
+	Gate     []Rule   `yaml:"gate,omitempty" json:"gate,omitempty"`         // what the metrics must reach, one rule a metric
 }
+
+// What evaluate.champion may be.
+const (
+	ChampionAgain    = "again"
+	ChampionRecorded = "recorded"
+)
 
 // Rule is what the gate asks of one metric.
 type Rule struct {

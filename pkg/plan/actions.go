@@ -26,9 +26,12 @@ type Package struct {
 	Requirements string            `json:"requirements,omitempty"` // file, relative to the model's folder; "" for none
 	Train        []string          `json:"train,omitempty"`        // commands of the entries
 	Serve        []string          `json:"serve,omitempty"`        // nil for a model that is not served
+	Evaluate     []string          `json:"evaluate,omitempty"`     // nil for a model that is measured by its training alone
 	Labels       map[string]string `json:"labels,omitempty"`
 	Created      time.Time         `json:"created,omitzero"` // of the commit, so that a rebuild gives the same digest
 	Layout       string            `json:"layout,omitempty"` // where the OCI layout is written, absolute
+
+	EvaluationFile string `json:"evaluation_file,omitempty"` // what Evaluate writes
 
 	Format   string    `json:"format,omitempty"`   // docker, oci or index; "" is docker
 	Variants []Variant `json:"variants,omitempty"` // the further platforms of an index
@@ -48,7 +51,7 @@ func (Package) ID() string { return "package" }
 func (a Package) Facts() []Fact {
 	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
 		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "),
-		"format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
+		"evaluate", strings.Join(a.Evaluate, " "), "format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
 }
 
 // Fill changes nothing: a package rests on files alone.
@@ -142,6 +145,7 @@ type Input struct {
 // is record.Training.
 type Train struct {
 	Job             string            `json:"job,omitempty"`
+	Entrypoint      []string          `json:"entrypoint,omitempty"` // what the image runs; nil: what it trains with
 	Image           Value             `json:"image,omitzero"`
 	Role            string            `json:"role,omitempty"`
 	Instance        string            `json:"instance,omitempty"`
@@ -208,6 +212,7 @@ type Judge struct {
 	Rules      []manifest.Rule `json:"rules,omitempty"`
 	Evaluation Value           `json:"evaluation,omitzero"` // JSON of record.Evaluation
 	Champion   *record.Record  `json:"champion,omitempty"`  // nil: there is none
+	Again      Value           `json:"again,omitzero"`      // JSON of record.Evaluation: the champion's, measured again; empty: what its record says
 	Unread     bool            `json:"unread,omitempty"`    // whether there is a champion could not be read, as in an offline dry run
 }
 
@@ -223,6 +228,9 @@ func (a Judge) Facts() []Fact {
 	if a.Champion != nil {
 		champion = a.Champion.Name()
 	}
+	if len(a.Again.String()) > 0 && !a.Unread {
+		champion += ", evaluated again"
+	}
 	list := facts("champion", champion)
 	for _, rule := range a.Rules {
 		list = append(list, facts("rule", rule.String())...)
@@ -232,7 +240,7 @@ func (a Judge) Facts() []Fact {
 
 // Fill sets the evaluation.
 func (a Judge) Fill(y Yields) (Action, error) {
-	err := y.fillAll(&a.Evaluation)
+	err := y.fillAll(&a.Evaluation, &a.Again)
 	return a, err
 }
 

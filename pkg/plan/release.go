@@ -120,21 +120,20 @@ func (r Release) tags() map[string]string {
 
 // selfKnowledge is what a running model knows of itself.
 func (r Release) selfKnowledge(own map[string]string) map[string]string {
+	return selfKnowledge(r.Record, own)
+}
+
+func selfKnowledge(rec record.Record, own map[string]string) map[string]string {
 	known := maps.Clone(own)
 	if known == nil {
 		known = map[string]string{}
 	}
-	known["TOWLINE_PROJECT"] = r.Record.Project
-	known["TOWLINE_MODEL"] = r.Record.Model
-	known["TOWLINE_VERSION"] = r.Record.Name()
-	known["TOWLINE_IDENTITY"] = r.Record.Identity
-	known["TOWLINE_TRAINING_DATA"] = r.trainingData()
+	known["TOWLINE_PROJECT"] = rec.Project
+	known["TOWLINE_MODEL"] = rec.Model
+	known["TOWLINE_VERSION"] = rec.Name()
+	known["TOWLINE_IDENTITY"] = rec.Identity
+	known["TOWLINE_TRAINING_DATA"] = DataSetDigest(rec.Data)
 	return known
-}
-
-// trainingData is one digest over all channels.
-func (r Release) trainingData() string {
-	return DataSetDigest(r.Record.Data)
 }
 
 // DataSetDigest is one digest over the given channels: that of the only one,

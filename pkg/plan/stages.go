@@ -35,7 +35,7 @@ func Packaging(r Release) Plan {
 		Root: r.Root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude,
 		Base: r.Target.Base, Platform: r.Target.Platform, Python: r.Model.Image.Python,
 		Requirements: r.Model.Image.Requirements,
-		Train:        r.Model.Train.Command, Serve: r.serveCommand(),
+		Train:        r.Model.Train.Command, Serve: r.serveCommand(), Evaluate: r.evaluateCommand(), EvaluationFile: r.evaluationFile(),
 		Labels: r.labels(), Created: r.Created, Layout: r.Layout,
 		Format: r.Format, Variants: r.Variants, Reuse: r.reuse(),
 	}}
@@ -117,7 +117,8 @@ func (r Release) train(inputs []Input) Train {
 	}
 }
 
-// Judging asks the gate, unless this very release is the champion already.
+// Judging asks the gate, unless this very release is the champion already. A
+// champion whose metrics are of other test data is measured again before.
 func Judging(r Release) Plan {
 	if r.Model.Evaluate == nil {
 		return nil
@@ -126,10 +127,16 @@ func Judging(r Release) Plan {
 	if champion != nil && champion.Identity == r.Record.Identity && passed(r.Record) {
 		return Plan{keep("gate", "this release is the champion already, and passed")}
 	}
-	return Plan{Judge{
+	judge := Judge{
 		Rules: r.Model.Evaluate.Gate, Evaluation: After("evaluate", "evaluation"),
 		Champion: champion, Unread: !r.World.Read,
-	}}
+	}
+	measure, needed := r.measuringAgain()
+	if !needed {
+		return Plan{judge}
+	}
+	judge.Again = After(measure.ID(), "evaluation")
+	return Plan{measure, judge}
 }
 
 // Deploying makes the endpoint serve the release, unless it does so already.
@@ -183,6 +190,21 @@ func Known(r Release, p Plan) Plan {
 		done[action.ID()] = true
 	}
 	return append(slices.DeleteFunc(known, func(a Action) bool { return done[a.ID()] }), p...)
+}
+
+func (r Release) evaluateCommand() []string {
+	if r.Model.Evaluate == nil {
+		return nil
+	}
+	return r.Model.Evaluate.Command
+}
+
+// evaluationFile is empty for an image without the command that writes it.
+func (r Release) evaluationFile() string {
+	if len(r.evaluateCommand()) == 0 {
+		return ""
+	}
+	return r.Model.Evaluate.File
 }
 
 func (r Release) serveCommand() []string {

@@ -95,8 +95,9 @@ type Image struct {
 	Tag        string `json:"tag,omitempty"`
 	Platform   string `json:"platform"`
 	Python     string `json:"python,omitempty"`
-	Base       string `json:"base"` // scratch, or the pinned reference
-	Size       int64  `json:"size"` // bytes, compressed
+	Base       string `json:"base"`                // scratch, or the pinned reference
+	Size       int64  `json:"size"`                // bytes, compressed
+	Evaluates  string `json:"evaluates,omitempty"` // file that its evaluate entry writes; "" if it has none
 }
 
 // Training is the job that made the model.
@@ -119,6 +120,7 @@ type Evaluation struct {
 	Residuals []float64          `json:"residuals,omitempty"`    // observed minus predicted, in the target's unit
 	TestData  string             `json:"test_data,omitempty"`    // digest of the data it was measured on
 	DataName  string             `json:"test_channel,omitempty"` // the channels it was measured on, comma-separated
+	Job       string             `json:"job,omitempty"`          // that measured it, where that was not the training
 }
 
 // Confusion is a confusion matrix: Matrix[i][j] counts the rows of class i that were called j.
@@ -131,6 +133,7 @@ type Confusion struct {
 type Verdict struct {
 	Passed   bool    `json:"passed"`
 	Champion string  `json:"champion,omitempty"` // version or candidate compared with; "" for a first model
+	Again    string  `json:"again,omitempty"`    // the job that evaluated the champion again, on the candidate's test data
 	Checks   []Check `json:"checks"`
 	Note     string  `json:"note,omitempty"` // said aloud: no champion, other test data
 }

@@ -29,6 +29,7 @@ type Inputs struct {
 	Layout          string            `json:"layout,omitempty"`   // version of the image's layout
 	Train           []string          `json:"train,omitempty"`    // command
 	Serve           []string          `json:"serve,omitempty"`    // command
+	Evaluate        []string          `json:"evaluate,omitempty"` // file and command; nil for a model that is measured by its training alone
 	Hyperparameters map[string]string `json:"hyperparameters,omitempty"`
 	TrainEnv        map[string]string `json:"train_env,omitempty"`
 	Data            map[string]string `json:"data,omitempty"` // channel → digest, or URI of data that is only referred to
@@ -47,7 +48,8 @@ const identityFormat = "towline identity 1"
 // length and its items; a map its length and its pairs, in the order of their
 // keys; files are in the order of their paths, each as path, "x" or "-", and
 // hash. So no two inputs share an encoding, and the order in which files and
-// keys are given does not matter.
+// keys are given does not matter. Evaluate comes last, and only if it is there:
+// models that had an identity before it was among the inputs keep theirs.
 func Identity(in Inputs) string {
 	e := encoder{sha256.New()}
 	e.text(identityFormat)
@@ -63,6 +65,9 @@ func Identity(in Inputs) string {
 	e.pairs("train env", in.TrainEnv)
 	e.pairs("data", in.Data)
 	e.text("seed", in.Seed)
+	if len(in.Evaluate) > 0 {
+		e.list("evaluate", in.Evaluate)
+	}
 	return hex.EncodeToString(e.Sum(nil))
 }
 

@@ -60,6 +60,8 @@ func TestIdentityDependsOnEverything(t *testing.T) {
 		"where a variable belongs": func(in *release.Inputs) { in.TrainEnv, in.Hyperparameters = in.Hyperparameters, in.TrainEnv },
 		"the data":                 func(in *release.Inputs) { in.Data["train"] = "45" },
 		"the data's channel":       func(in *release.Inputs) { in.Data = map[string]string{"training": "44", "test": "55"} },
+		"the evaluate command":     func(in *release.Inputs) { in.Evaluate = []string{"evaluation.json", "python", "evaluate.py"} },
+		"the evaluation's file":    func(in *release.Inputs) { in.Evaluate = []string{"scores.json", "python", "evaluate.py"} },
 		"the seed":                 func(in *release.Inputs) { in.Seed = "8" },
 	}
 	seen := map[string]string{release.Identity(inputs()): "nothing"}

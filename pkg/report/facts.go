@@ -30,6 +30,9 @@ func factsOf(rec record.Record) []fact {
 	if e := rec.Evaluation; e != nil {
 		list = append(list, facts("test data", e.TestData, "test channel", e.DataName)...)
 	}
+	if v := rec.Verdict; v != nil {
+		list = append(list, facts("champion evaluated again by", v.Again)...)
+	}
 	if e := rec.Endpoint; e != nil {
 		list = append(list, facts("endpoint", e.Name, "environment", e.Environment, "endpoint config", e.Config)...)
 	}

@@ -27,6 +27,7 @@ ROOT = os.environ.get("TOWLINE_ROOT", "").rstrip("/")
 OPT_ML = os.environ.get("TOWLINE_OPT_ML", "").rstrip("/") or "/opt/ml"
 MODEL = OPT_ML + "/model"
 PROGRAM = ROOT + "/opt/program"
+NAME = "train"  # of this program, in what it says; evaluate stands on it
 FAILURE_LIMIT = 1024  # characters that SageMaker keeps of the failure file
 TAIL = 64 << 10  # bytes of stderr to choose them from
 
@@ -170,7 +171,7 @@ def become(command, environ, stderr, parent):
         os.chdir(PROGRAM)
         os.execvpe(command[0], command, environ)
     except OSError as error:
-        os.write(2, (f"train: {command[0]}: {error.strerror}\n").encode())
+        os.write(2, (f"{NAME}: {command[0]}: {error.strerror}\n").encode())
     finally:
         os._exit(127)
 
@@ -222,13 +223,13 @@ def reap(child):
 
 def fail(reason, code, tell=True):
     if tell:
-        sys.stderr.write(f"train: {reason}\n")
+        sys.stderr.write(f"{NAME}: {reason}\n")
     try:
         os.makedirs(OPT_ML + "/output", exist_ok=True)
         with open(OPT_ML + "/output/failure", "w", encoding="utf-8") as file:
             file.write(reason[:FAILURE_LIMIT])
     except OSError as error:
-        sys.stderr.write(f"train: write /opt/ml/output/failure: {error}\n")
+        sys.stderr.write(f"{NAME}: write /opt/ml/output/failure: {error}\n")
     return code
 
 

@@ -180,6 +180,11 @@ func (e *Engine) line(spec Spec, ref, id, optML string) (args, env []string) {
 	if e.user != "" {
 		args = append(args, "--user", e.user, "--env", "HOME=/tmp")
 	}
+	program := spec.Args
+	if len(spec.Entry) > 0 {
+		args = append(args, "--entrypoint", spec.Entry[0])
+		program = append(append([]string{}, spec.Entry[1:]...), program...)
+	}
 	client := maps.Clone(e.host)
 	for _, name := range slices.Sorted(maps.Keys(spec.Env)) {
 		value := spec.Env[name]
@@ -190,7 +195,7 @@ func (e *Engine) line(spec Spec, ref, id, optML string) (args, env []string) {
 		client[name] = value
 		args = append(args, "--env", name)
 	}
-	return append(append(args, ref), spec.Args...), client.list()
+	return append(append(args, ref), program...), client.list()
 }
 
 // network makes a server's port reachable on loopback: by the host's own

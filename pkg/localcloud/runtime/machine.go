@@ -49,6 +49,10 @@ func (m machine) unpacked(ctx context.Context, spec Spec) (*root, *v1.ConfigFile
 	if err != nil {
 		return nil, nil, failure(ctx, spec, fmt.Errorf("read the image's config: %w", err))
 	}
+	if len(spec.Entry) > 0 {
+		config = config.DeepCopy()
+		config.Config.Entrypoint, config.Config.Cmd = spec.Entry, nil
+	}
 	root, err := m.cache.root(ctx, spec.Image)
 	if err != nil {
 		return nil, nil, failure(ctx, spec, err)
@@ -97,6 +101,9 @@ func failure(ctx context.Context, spec Spec, err error) error {
 
 // label is what messages call the program.
 func label(spec Spec) string {
+	if len(spec.Entry) > 0 {
+		return spec.Entry[0]
+	}
 	if len(spec.Args) > 0 {
 		return spec.Args[0]
 	}

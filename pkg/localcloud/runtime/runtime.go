@@ -28,6 +28,7 @@ type Spec struct {
 	Name  string            // of the job or server, for messages
 	Image v1.Image          // its layers are unpacked once per digest
 	Args  []string          // what follows `docker run IMAGE`: train, or serve
+	Entry []string          // the entrypoint, in place of the image's own; nil: that of the image
 	OptML string            // host folder that the program sees as /opt/ml
 	Env   map[string]string // what the service sets; the image's own variables lie below it
 	Log   io.Writer         // stdout and stderr

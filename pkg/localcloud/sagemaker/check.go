@@ -44,6 +44,8 @@ const (
 	maxHyperparameters = 100
 	maxEnvironment     = 100
 	maxTags            = 50
+	maxWords           = 100 // of an entrypoint, and of its arguments
+	maxWord            = 256
 )
 
 func invalid(format string, args ...any) error {
@@ -96,6 +98,16 @@ func (c *checks) optional(path, value string, most int, shape *pattern) {
 	}
 	if shape != nil && !shape.compiled().MatchString(value) {
 		c.fail(value, path, "Member must satisfy regular expression pattern: "+strings.Trim(shape.text, "^$"))
+	}
+}
+
+// words checks a command line that may be missing.
+func (c *checks) words(path string, line []string) {
+	if line != nil {
+		c.count(path, len(line), 1, maxWords)
+	}
+	for i, word := range line {
+		c.optional(fmt.Sprintf("%s.%d.member", path, i+1), word, maxWord, nil)
 	}
 }
 

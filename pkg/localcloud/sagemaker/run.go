@@ -156,7 +156,8 @@ func (r *run) execute(ctx context.Context, log io.Writer) outcome {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Duration(r.in.runtime())*time.Second, errMaxRuntime)
 	defer cancel()
 	task, release, err := r.s.start(ctx, runtime.Spec{
-		Name: r.in.TrainingJobName, Image: image, Args: r.in.arguments(), OptML: r.dir, Env: r.environment(), Log: log,
+		Name: r.in.TrainingJobName, Image: image, OptML: r.dir, Env: r.environment(), Log: log,
+		Entry: r.in.AlgorithmSpecification.ContainerEntrypoint, Args: r.in.arguments(),
 	})
 	if err != nil {
 		return r.broke(ctx, "start the training image", err)
@@ -187,12 +188,13 @@ func (r *run) grace(ctx context.Context) time.Duration {
 	return r.s.o.StopGrace
 }
 
+// arguments follow the entrypoint, the image's own or the request's.
 func (in trainingRequest) arguments() []string {
 	a := in.AlgorithmSpecification
 	if len(a.ContainerEntrypoint) == 0 && len(a.ContainerArguments) == 0 {
 		return []string{"train"}
 	}
-	return append(append([]string{}, a.ContainerEntrypoint...), a.ContainerArguments...)
+	return a.ContainerArguments
 }
 
 func (r *run) environment() map[string]string {

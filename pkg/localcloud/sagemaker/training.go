@@ -319,6 +319,8 @@ func (in trainingRequest) checkAlgorithm(c *checks) {
 	if c.present("algorithmSpecification.trainingInputMode", a.TrainingInputMode != "") {
 		c.oneOf("algorithmSpecification.trainingInputMode", a.TrainingInputMode, "File", "FastFile")
 	}
+	c.words("algorithmSpecification.containerEntrypoint", a.ContainerEntrypoint)
+	c.words("algorithmSpecification.containerArguments", a.ContainerArguments)
 	if a.AlgorithmName != "" {
 		c.fail(a.AlgorithmName, "algorithmSpecification.algorithmName", "the local cloud trains with a TrainingImage only")
 	}

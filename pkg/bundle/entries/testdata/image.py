@@ -16,6 +16,7 @@ class ImageTest(unittest.TestCase):
     """Gives each test an image of its own in self.root, and /opt/ml in self.ml."""
 
     entry = ""
+    besides = ()  # programs that lie beside it
 
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="towline entry ")
@@ -23,7 +24,8 @@ class ImageTest(unittest.TestCase):
         self.ml = self.root + "/opt-ml"
         for folder in ("/opt/program", "/opt/towline/lib", "/opt/towline/bin", "/opt-ml/input/config"):
             os.makedirs(self.root + folder)
-        shutil.copy(os.path.join(ENTRIES, self.entry + ".py"), self.path)
+        for name in {self.entry, *self.besides}:
+            shutil.copy(os.path.join(ENTRIES, name + ".py"), os.path.join(os.path.dirname(self.path), name))
         self.configure({self.entry: ["python", "program.py"], "python": "3.11", "project": "threats", "model": "risk"})
 
     @property
