@@ -121,6 +121,32 @@ func TestFilesInTheImage(t *testing.T) {
 	}
 }
 
+// A model that can be measured again has one more entry, and says so; what
+// other models have in their images does not change.
+func TestTheEvaluateEntry(t *testing.T) {
+	root := repository(t)
+	without, with := action(t, root), action(t, root)
+	with.Layout = filepath.Join(t.TempDir(), "image")
+	with.Evaluate, with.EvaluationFile = []string{"python", "evaluate.py"}, "scores.json"
+	b := warm(t)
+	if receipt := pack(t, b, without); receipt.Section.(record.Image).Evaluates != "" {
+		t.Errorf("the record says %+v of an image without the entry", receipt.Section)
+	}
+	if receipt := pack(t, b, with); receipt.Section.(record.Image).Evaluates != "scores.json" {
+		t.Errorf("the record says %+v, want what the entry writes", receipt.Section)
+	}
+	files, before := unpack(t, with.Layout), unpack(t, without.Layout)
+	if _, ok := before["opt/towline/bin/evaluate"]; ok {
+		t.Error("an image without the command has the entry")
+	}
+	if !strings.HasPrefix(files["opt/towline/bin/evaluate"].content, "#!/usr/bin/env python3.11\n") {
+		t.Errorf("the entry begins with %.40q", files["opt/towline/bin/evaluate"].content)
+	}
+	if entry := files["opt/towline/entry.json"].content; !strings.Contains(entry, `"evaluate":["python","evaluate.py"]`) {
+		t.Errorf("entry.json is %s", entry)
+	}
+}
+
 // The RECORD of a distribution tells of its packed files, with their real hashes and sizes.
 func TestTheRecordOfADistributionStaysTrue(t *testing.T) {
 	root := repository(t)

@@ -40,7 +40,7 @@ func (p *programs) Run(_ context.Context, spec runtime.Spec) (runtime.Task, erro
 	ctx, stop := context.WithCancel(context.Background())
 	task := &program{stop: stop, done: make(chan struct{})}
 	run := p.train
-	if spec.Args[0] == "serve" {
+	if len(spec.Args) > 0 && spec.Args[0] == "serve" {
 		run = p.server
 	}
 	go func() {
@@ -86,6 +86,24 @@ func good(_ context.Context, spec runtime.Spec) int {
 		if os.MkdirAll(filepath.Dir(path), 0o755) != nil || os.WriteFile(path, []byte(body), 0o644) != nil {
 			return 1
 		}
+	}
+	return 0
+}
+
+// evaluates is a program whose evaluate entry finds its model and its data.
+func evaluates(ctx context.Context, spec runtime.Spec) int {
+	if !slices.Equal(spec.Entry, []string{plan.EvaluateEntry}) {
+		return good(ctx, spec)
+	}
+	for _, file := range []string{plan.ModelChannel + "/model.tar.gz", "train/a.csv"} {
+		if _, err := os.Stat(filepath.Join(spec.OptML, "input", "data", file)); err != nil {
+			_ = os.WriteFile(filepath.Join(spec.OptML, "output/failure"), []byte(err.Error()), 0o644)
+			return 4
+		}
+	}
+	path := filepath.Join(spec.OptML, "output/data/scores.json")
+	if os.WriteFile(path, []byte(`{"metrics": {"f1": 0.7}}`), 0o644) != nil {
+		return 1
 	}
 	return 0
 }
@@ -244,6 +262,59 @@ func TestTheLocalCloudFromDataToPrediction(t *testing.T) {
 	if found || err != nil {
 		t.Errorf("LoadRecord of none: %v, %v", found, err)
 	}
+}
+
+func (l *local) measuring(trained plan.Receipt) plan.Measure {
+	job := l.training()
+	job.Job, job.Entrypoint, job.Hyperparameters = "shop-risk-eval-1", []string{plan.EvaluateEntry}, nil
+	job.Inputs = append(job.Inputs, plan.Input{Channel: plan.ModelChannel, URI: trained.Yields["model_data"]})
+	return plan.Measure{Champion: "1.0.0", Job: job, File: "scores.json", TestData: "d1", Channel: "train"}
+}
+
+func TestTheLocalCloudMeasuresAChampionAgain(t *testing.T) {
+	l := startLocal(t, &programs{train: evaluates})
+	l.data()
+	trained, err := l.Train(context.Background(), l.training())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got, err := l.Measure(context.Background(), l.measuring(trained))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"metrics":{"f1":0.7},"test_data":"d1","test_channel":"train","job":"shop-risk-eval-1"}`
+		if got.Yields["evaluation"] != want || got.Section != nil {
+			t.Errorf("Measure yields %s and the section %v, want %s and none", got.Yields["evaluation"], got.Section, want)
+		}
+		if want := "the champion 1.0.0 on this test data, by shop-risk-eval-1: f1 0.7"; got.Said != want {
+			t.Errorf("said %q, want %q", got.Said, want)
+		}
+	}
+}
+
+func TestTheLocalCloudWhoseChampionCannotBeMeasured(t *testing.T) {
+	l := startLocal(t, &programs{train: evaluates})
+	l.data()
+	trained, err := l.Train(context.Background(), l.training())
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, broken := l.measuring(trained), l.measuring(trained)
+	silent.File = "other.json"
+	broken.Job.Job, broken.Job.Inputs = "shop-risk-eval-2", broken.Job.Inputs[:1]
+	gone := l.measuring(trained)
+	gone.Job.Job, gone.Job.Inputs[1].URI = "shop-risk-eval-3", "s3://"+localcloud.Bucket+"/gone/model.tar.gz"
+
+	_, err = l.Measure(context.Background(), silent)
+	failsWith(t, err, fault.Model, "evaluate the champion 1.0.0 again: read other.json")
+	_, err = l.Measure(context.Background(), broken)
+	failsWith(t, err, fault.Model, "evaluate the champion 1.0.0 again: training job shop-risk-eval-2 failed in the model's own code, exit code 4")
+	if hint := fault.HintOf(err); !strings.Contains(hint, "set evaluate.champion: recorded in towline.yaml") {
+		t.Errorf("hint %q", hint)
+	}
+	_, err = l.Measure(context.Background(), gone)
+	failsWith(t, err, fault.Missing, "No objects were found under s3://"+localcloud.Bucket+"/gone/model.tar.gz")
 }
 
 func TestTheLocalCloudAfterAFailure(t *testing.T) {

@@ -71,6 +71,7 @@ func TestTrainRunsAJobAndRecordsIt(t *testing.T) {
 func TestTrainAsksForWhatTheActionSays(t *testing.T) {
 	f := newAmazon(t)
 	a := training()
+	a.Entrypoint = []string{"/opt/towline/bin/evaluate"}
 	a.Spot, a.KMSKey, a.VPC = true, "key-1", &manifest.VPC{Subnets: []string{"subnet-1"}, SecurityGroups: []string{"sg-1"}}
 	f.training = func(string) []object { return []object{{"TrainingJobStatus": "Completed"}} }
 	if _, err := connect(t, f.URL).Train(context.Background(), a); err != nil {
@@ -79,9 +80,10 @@ func TestTrainAsksForWhatTheActionSays(t *testing.T) {
 	got := f.requests[a.Job]
 	want := object{
 		"TrainingJobName": "shop-risk-1-0-0", "RoleArn": "arn:aws:iam::123456789012:role/sm",
-		"AlgorithmSpecification": object{"TrainingImage": "registry/shop/risk@sha256:1", "TrainingInputMode": "File"},
-		"HyperParameters":        object{"depth": "6"},
-		"Environment":            object{"TOWLINE_MODEL": "risk"},
+		"AlgorithmSpecification": object{"TrainingImage": "registry/shop/risk@sha256:1", "TrainingInputMode": "File",
+			"ContainerEntrypoint": []any{"/opt/towline/bin/evaluate"}},
+		"HyperParameters": object{"depth": "6"},
+		"Environment":     object{"TOWLINE_MODEL": "risk"},
 		"InputDataConfig": []any{object{"ChannelName": "train", "DataSource": object{"S3DataSource": object{
 			"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data/", "S3DataDistributionType": "FullyReplicated"}}}},
 		"OutputDataConfig": object{"S3OutputPath": "s3://bucket/training", "KmsKeyId": "key-1"},

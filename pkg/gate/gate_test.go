@@ -165,6 +165,16 @@ func TestAVerdictSaysEveryComparison(t *testing.T) {
 	}
 }
 
+func TestAVerdictSaysThatTheChampionWasEvaluatedAgain(t *testing.T) {
+	again := scored(data, f1(0.9))
+	again.Job = "shop-risk-eval-1"
+	got, err := gate.Judge([]manifest.Rule{mayDrop(0.01)}, scored(data, f1(0.95)), champion(again))
+	want := "the champion 1.2.0 was evaluated again on the candidate's test data, by shop-risk-eval-1"
+	if err != nil || got.Again != "shop-risk-eval-1" || got.Note != want || !got.Passed {
+		t.Errorf("Judge() = %+v, %v, want it to pass with the note %q", got, err, want)
+	}
+}
+
 func TestTextsOfMetricsThatCannotBeJudged(t *testing.T) {
 	many := map[string]float64{}
 	for r := 'a'; r <= 'z'; r++ {

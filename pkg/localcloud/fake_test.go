@@ -41,7 +41,7 @@ func (f *fakeRuntime) Run(_ context.Context, spec runtime.Spec) (runtime.Task, e
 	f.specs, f.tasks = append(f.specs, spec), append(f.tasks, task)
 	f.mu.Unlock()
 	run := f.train
-	if spec.Args[0] == "serve" {
+	if len(spec.Args) > 0 && spec.Args[0] == "serve" {
 		run = f.runServer
 	}
 	if run == nil {

@@ -184,6 +184,39 @@ func TestATrainingJob(t *testing.T) {
 	c.checkTags(t, aws.ToString(out.TrainingJobArn))
 }
 
+func TestATrainingJobWithAnEntrypoint(t *testing.T) {
+	fake := &fakeRuntime{train: func(context.Context, runtime.Spec) int { return 0 }}
+	c := start(t, localcloud.Options{Runtime: fake})
+	image := c.push(t, randomImage(t))
+	for _, tt := range []struct {
+		name            string
+		entry, argument []string
+		args            []string
+	}{
+		{"neither", nil, nil, []string{"train"}},
+		{"an-entrypoint", []string{"/bin/evaluate", "-x"}, nil, nil},
+		{"arguments", nil, []string{"a"}, []string{"a"}},
+		{"both", []string{"/bin/evaluate"}, []string{"a"}, []string{"a"}},
+	} {
+		in := job(tt.name, image)
+		in.AlgorithmSpecification.ContainerEntrypoint, in.AlgorithmSpecification.ContainerArguments = tt.entry, tt.argument
+		c.create(t, in)
+		out := c.ended(t, tt.name)
+		if !slices.Equal(out.AlgorithmSpecification.ContainerEntrypoint, tt.entry) {
+			t.Errorf("%s: DescribeTrainingJob tells of the entrypoint %q, want %q", tt.name, out.AlgorithmSpecification.ContainerEntrypoint, tt.entry)
+		}
+		if spec, _ := fake.last(); !slices.Equal(spec.Entry, tt.entry) || !slices.Equal(spec.Args, tt.args) {
+			t.Errorf("%s: ran %q %q, want %q %q", tt.name, spec.Entry, spec.Args, tt.entry, tt.args)
+		}
+	}
+	in := job("long", image)
+	in.AlgorithmSpecification.ContainerEntrypoint = []string{strings.Repeat("x", 257)}
+	_, err := c.train.CreateTrainingJob(t.Context(), in)
+	if code(err) != "ValidationException" || !strings.Contains(err.Error(), "containerEntrypoint.1.member") {
+		t.Errorf("CreateTrainingJob with a long word = %v", err)
+	}
+}
+
 func (c *cloud) checkLog(t *testing.T, name string) {
 	t.Helper()
 	streams, err := c.logs.DescribeLogStreams(t.Context(), &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: aws.String("/aws/sagemaker/TrainingJobs"), LogStreamNamePrefix: aws.String(name + "/")})

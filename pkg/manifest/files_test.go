@@ -18,6 +18,7 @@ func TestFilesThatTheManifestNames(t *testing.T) {
 		{Key: "image.requirements", Path: "models/url-risk/requirements.txt"},
 		{Key: "train.command[1]", Path: "models/url-risk/train.py"},
 		{Key: "train.channels.test", Path: "models/url-risk/data/test", Dir: true},
+		{Key: "evaluate.command[1]", Path: "models/url-risk/evaluate.py"},
 		{Key: "serve.command[1]", Path: "models/url-risk/serve.py"},
 		{Key: "serve.sample.file", Path: "models/url-risk/sample.json"},
 	}
@@ -34,6 +35,7 @@ func TestCheckOfTheFilesThatTheManifestNames(t *testing.T) {
 		"models/url-risk/requirements.txt": {},
 		"models/url-risk/train.py/x":       {},
 		"models/url-risk/data/test/a.csv":  {},
+		"models/url-risk/evaluate.py":      {},
 		"models/url-risk/serve.py":         {},
 	}
 	err := manifest.Check(m, repo)
@@ -43,7 +45,7 @@ func TestCheckOfTheFilesThatTheManifestNames(t *testing.T) {
 	want := []string{
 		"towline.yaml:7:14: models[0].shared[0]: libs/features is not a folder",
 		"towline.yaml:20:25: models[0].train.command[1]: models/url-risk/train.py is not a file",
-		"towline.yaml:41:22: models[0].serve.sample.file: no file models/url-risk/sample.json",
+		"towline.yaml:43:22: models[0].serve.sample.file: no file models/url-risk/sample.json",
 	}
 	if diff := cmp.Diff(want, fault.DetailsOf(err)); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)

@@ -125,17 +125,19 @@ func TestPrograms(t *testing.T) {
 		cmd        []string
 		args       []string
 		want       string
+		entry      []string
 	}{
-		{"a name on the image's PATH", nil, nil, []string{"train"}, "ran"},
-		{"arguments follow", nil, nil, []string{"train", "a", "b c"}, "ran a b c"},
-		{"an absolute path", nil, nil, []string{"/opt/other/absolute", "x"}, "ran x"},
-		{"a path from the working folder", nil, nil, []string{"./relative", "x"}, "ran x"},
-		{"a program that does not lie under /opt", nil, nil, []string{"elsewhere", "x"}, "ran x"},
-		{"a shell script", nil, nil, []string{"shell", "x"}, "ran x"},
-		{"a link within the image", nil, nil, []string{"link"}, "ran"},
-		{"the image's entrypoint comes first", []string{"/opt/other/absolute", "first"}, []string{"unused"}, []string{"train"}, "ran first train"},
-		{"the image's own command stands in for none", nil, []string{"shell", "by", "default"}, []string{}, "ran by default"},
-		{"an entrypoint that is Python itself", []string{"python", "script.py"}, nil, []string{"train"}, "ran train"},
+		{"a name on the image's PATH", nil, nil, []string{"train"}, "ran", nil},
+		{"arguments follow", nil, nil, []string{"train", "a", "b c"}, "ran a b c", nil},
+		{"an absolute path", nil, nil, []string{"/opt/other/absolute", "x"}, "ran x", nil},
+		{"a path from the working folder", nil, nil, []string{"./relative", "x"}, "ran x", nil},
+		{"a program that does not lie under /opt", nil, nil, []string{"elsewhere", "x"}, "ran x", nil},
+		{"a shell script", nil, nil, []string{"shell", "x"}, "ran x", nil},
+		{"a link within the image", nil, nil, []string{"link"}, "ran", nil},
+		{"the image's entrypoint comes first", []string{"/opt/other/absolute", "first"}, []string{"unused"}, []string{"train"}, "ran first train", nil},
+		{"the image's own command stands in for none", nil, []string{"shell", "by", "default"}, []string{}, "ran by default", nil},
+		{"an entrypoint that is Python itself", []string{"python", "script.py"}, nil, []string{"train"}, "ran train", nil},
+		{"another entrypoint than the image's", []string{"/opt/other/absolute", "first"}, []string{"unused"}, []string{}, "ran second", []string{"/opt/other/absolute", "second"}},
 	}
 	inEach(t, func(t *testing.T, p *runtime.Process) {
 		for _, tt := range tests {
@@ -145,7 +147,7 @@ func TestPrograms(t *testing.T) {
 					Env:    []string{"PATH=/opt/towline/bin:/usr/local/bin"},
 					Labels: map[string]string{"org.towline.python": "3.11"},
 				}, files)
-				code, said := run(t, p, runtime.Spec{Image: image, Args: tt.args})
+				code, said := run(t, p, runtime.Spec{Image: image, Args: tt.args, Entry: tt.entry})
 				if code != 0 || strings.TrimSpace(said) != tt.want {
 					t.Errorf("the program ended with %d and said %q, want %q", code, said, tt.want)
 				}
