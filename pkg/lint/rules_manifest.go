@@ -103,10 +103,15 @@ func missingFiles(m *Model, r *Report) {
 // commands are what the model runs, by key, in a fixed order.
 func commands(m manifest.Model) func(func(string, []string) bool) {
 	return func(yield func(string, []string) bool) {
-		if !yield("train.command", m.Train.Command) || m.Serve == nil {
+		if !yield("train.command", m.Train.Command) {
 			return
 		}
-		yield("serve.command", m.Serve.Command)
+		if m.Evaluate != nil && len(m.Evaluate.Command) > 0 && !yield("evaluate.command", m.Evaluate.Command) {
+			return
+		}
+		if m.Serve != nil {
+			yield("serve.command", m.Serve.Command)
+		}
 	}
 }
 

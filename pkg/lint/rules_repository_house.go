@@ -138,14 +138,7 @@ func ignoredByImage(m *Model, r *Report) {
 	if folder := path.Clean(m.Path); folder != "." {
 		folders = append(folders, folder)
 	}
-	for _, key := range []string{"train.command", "serve.command"} {
-		command := m.Train.Command
-		if key == "serve.command" {
-			if m.Serve == nil {
-				return
-			}
-			command = m.Serve.Command
-		}
+	for key, command := range commands(m.Model) {
 		if entry, ok := m.Entry(command); ok {
 			if file, line, pattern := excludedBy(m.Repo, folders, entry.Path); file != nil {
 				r.At(file, line, 0, "%s keeps %s out of the image, which %s needs", pattern, entry.Path, key)

@@ -56,11 +56,10 @@ func notExecutable() Rule {
 // commands are what the model's jobs and endpoints run, by key of the manifest.
 func (m *Model) commands() map[string][]string {
 	list := map[string][]string{}
-	if len(m.Train.Command) > 0 {
-		list["train.command"] = m.Train.Command
-	}
-	if m.Serve != nil && len(m.Serve.Command) > 0 {
-		list["serve.command"] = m.Serve.Command
+	for key, command := range commands(m.Model) {
+		if len(command) > 0 {
+			list[key] = command
+		}
 	}
 	return list
 }
@@ -68,11 +67,7 @@ func (m *Model) commands() map[string][]string {
 // entries are the Python files that the model's commands run.
 func (m *Model) entries() []code {
 	var list []code
-	for _, key := range []string{"train.command", "serve.command"} {
-		command, ok := m.commands()[key]
-		if !ok {
-			continue
-		}
+	for _, command := range commands(m.Model) {
 		if f, ok := m.Entry(command); ok && !slices.ContainsFunc(list, func(c code) bool { return c.in == f }) {
 			list = append(list, code{f.Python(), f})
 		}
@@ -92,7 +87,7 @@ func (m *Model) training() (code, bool) {
 func runsNothing() Rule {
 	return Rule{
 		ID: "TL402", Name: "runs-nothing", Severity: Critical,
-		Looks:  "entries of train and serve that only define functions and classes",
+		Looks:  "entries of train, evaluate and serve that only define functions and classes",
 		Why:    "a script that was written for another mode of SageMaker had no code that runs, so its training ended at once and left no model (aws/sagemaker-python-sdk#578)",
 		Advice: "call the function: if __name__ == \"__main__\": main()",
 		Bad:    Example{Files: map[string]string{"towline.yaml": jobManifest("", ""), "train.py": "def main():\n    print(\"training\")\n"}, At: "train.py:1"},
