@@ -49,6 +49,20 @@ func TestRulesForCommandLines(t *testing.T) {
 	}
 }
 
+func TestTheEvaluateCommandIsAnEntry(t *testing.T) {
+	files := map[string]string{
+		"towline.yaml": model("", "    evaluate:\n      command: [python, evaluate.py]\n"),
+		"train.py":     "print(1)\n", "evaluate.py": "def main():\n    print(1)\n",
+	}
+	if got := places(t, rule(t, "TL402"), lint.Example{Files: files}); len(got) != 1 || !strings.HasPrefix(got[0], "evaluate.py:") {
+		t.Errorf("found at %q, want one in evaluate.py, which runs nothing", got)
+	}
+	delete(files, "evaluate.py")
+	if got := places(t, rule(t, "TL203"), lint.Example{Files: files}); len(got) != 1 {
+		t.Errorf("found at %q, want the file that is missing", got)
+	}
+}
+
 func TestOptionsOfAnImportedModuleAreKnown(t *testing.T) {
 	got := places(t, rule(t, "TL501"), lint.Example{Files: map[string]string{
 		"towline.yaml":    model("      hyperparameters: {rate: 1}\n"),
