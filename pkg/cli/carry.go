@@ -51,6 +51,19 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.world.bundler.Export(ctx, a)
 	case plan.Attest:
 		return c.world.bundler.Attest(ctx, a, c.world.signer)
+	case plan.Judge:
+		return judge(a)
+	case plan.SaveRecord:
+		return c.saveRemote(ctx, a)
+	case plan.Smoke:
+		return c.ask(ctx, a)
+	}
+	return c.inCloud(ctx, action)
+}
+
+// inCloud does what is one call of the cloud.
+func (c *courier) inCloud(ctx context.Context, action plan.Action) (plan.Receipt, error) {
+	switch a := action.(type) {
 	case plan.Upload:
 		return c.world.cloud.Upload(ctx, a)
 	case plan.Train:
@@ -59,16 +72,10 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.world.cloud.Evaluate(ctx, a)
 	case plan.Measure:
 		return c.world.cloud.Measure(ctx, a)
-	case plan.Judge:
-		return judge(a)
 	case plan.CreateModel:
 		return c.world.cloud.CreateModel(ctx, a)
 	case plan.Deploy:
 		return c.world.cloud.Deploy(ctx, a)
-	case plan.SaveRecord:
-		return c.saveRemote(ctx, a)
-	case plan.Smoke:
-		return c.ask(ctx, a)
 	}
 	return plan.Receipt{}, fault.Newf(fault.Bug, "carry out %s: nobody does a %T", action.ID(), action)
 }
