@@ -17,6 +17,7 @@ import (
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud"
 	"gitlab.com/towline/towline/pkg/localcloud/runtime"
+	"gitlab.com/towline/towline/pkg/proc"
 	"gitlab.com/towline/towline/pkg/workspace"
 )
 
@@ -204,6 +205,9 @@ func (a *app) spawnLocal(ws *workspace.Workspace, o localUpOptions) (*exec.Cmd, 
 		return nil, "", fault.Newf(fault.Remote, "local up: %w", err)
 	}
 	defer log.Close()
+	if err := proc.KeepFiles(); err != nil {
+		return nil, "", fault.Newf(fault.Remote, "local up: keep open files from the background process: %w", err)
+	}
 	cmd := exec.Command(program, "local", "up", "-C", root, "--port", strconv.Itoa(o.port))
 	cmd.Env = a.environ
 	cmd.Stdout, cmd.Stderr = log, log
