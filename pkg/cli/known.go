@@ -37,6 +37,9 @@ func (o opened) recall(ctx context.Context, r plan.Release) (plan.Release, error
 // remember takes over the sections of a record of the same identity, as far
 // as they belong to the release's target.
 func remember(r plan.Release, known record.Record) plan.Release {
+	if known.Rest != nil {
+		r.Record.Rest = known.Rest
+	}
 	if image := known.Image; image != nil {
 		r.Record.Image = image
 		if image.Repository != "" && image.Repository != plan.Repository(r.Target.Registry, r.Record.Project, r.Record.Model) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"regexp"
 	"sync"
 
@@ -24,6 +25,8 @@ type Index struct {
 	Schema  string   `json:"schema"`
 	Project string   `json:"project"`
 	Models  []Record `json:"models"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 var (
@@ -39,18 +42,24 @@ func Marshal(r Record) ([]byte, error) { return indented(r) }
 func MarshalIndex(i Index) ([]byte, error) { return indented(i) }
 
 func indented(v any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(v); err != nil {
+	text, err := plainJSON(v)
+	if err == nil {
+		text, err = writeRest(text, reflect.ValueOf(v))
+	}
+	var written bytes.Buffer
+	if err == nil {
+		err = json.Indent(&written, text, "", "  ")
+	}
+	if err != nil {
 		return nil, fault.Newf(fault.Bug, "write %s: %w", File, err)
 	}
-	return text.Bytes(), nil
+	written.WriteByte('\n')
+	return written.Bytes(), nil
 }
 
 // Unmarshal reads a record, which may come from another project. Its error is
-// a fault.Repository that says what is wrong with it.
+// a fault.Repository that says what is wrong with it. What a later Towline of
+// the same schema added is kept, and written again by Marshal.
 func Unmarshal(data []byte) (Record, error) {
 	var r Record
 	if err := decode(data, Schema, &r); err != nil {
@@ -98,6 +107,7 @@ func decode(data []byte, schema string, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return wrong("%w", err)
 	}
+	readRest(data, reflect.ValueOf(into))
 	return nil
 }
 

@@ -29,6 +29,8 @@ type Record struct {
 	Evaluation *Evaluation `json:"evaluation,omitempty"`
 	Verdict    *Verdict    `json:"verdict,omitempty"`
 	Endpoint   *Endpoint   `json:"endpoint,omitempty"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Version is what the release is called, and why.
@@ -53,6 +55,8 @@ type Names struct {
 	SageMaker string `json:"sagemaker"` // with project and model
 	PEP440    string `json:"pep440"`    // Python package
 	GitLab    string `json:"gitlab"`    // package and model registry
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Asked is what a user asked of the version.
@@ -68,6 +72,8 @@ type Reason struct {
 	Header string `json:"header,omitempty"` // first line of its message
 	Bump   string `json:"bump,omitempty"`
 	Text   string `json:"text"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Source is where the code came from.
@@ -78,6 +84,8 @@ type Source struct {
 	Dirty      bool   `json:"dirty,omitempty"`
 	Pipeline   string `json:"pipeline,omitempty"` // URL
 	Job        string `json:"job,omitempty"`      // URL
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Channel is one set of data that the training read.
@@ -86,6 +94,8 @@ type Channel struct {
 	URI    string `json:"uri"`
 	Digest string `json:"digest,omitempty"` // sha256 of names and contents; "" for data that is only referred to
 	Test   bool   `json:"test,omitempty"`   // the evaluation was measured on it
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Image is the packaged model code.
@@ -98,6 +108,8 @@ type Image struct {
 	Base       string `json:"base"`                // scratch, or the pinned reference
 	Size       int64  `json:"size"`                // bytes, compressed
 	Evaluates  string `json:"evaluates,omitempty"` // file that its evaluate entry writes; "" if it has none
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Training is the job that made the model.
@@ -111,6 +123,8 @@ type Training struct {
 	Started         string            `json:"started,omitempty"` // RFC 3339
 	Ended           string            `json:"ended,omitempty"`
 	BillableSeconds int64             `json:"billable_seconds,omitempty"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Evaluation is what the trained model scored.
@@ -121,12 +135,16 @@ type Evaluation struct {
 	TestData  string             `json:"test_data,omitempty"`    // digest of the data it was measured on
 	DataName  string             `json:"test_channel,omitempty"` // the channels it was measured on, comma-separated
 	Job       string             `json:"job,omitempty"`          // that measured it, where that was not the training
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Confusion is a confusion matrix: Matrix[i][j] counts the rows of class i that were called j.
 type Confusion struct {
 	Labels []string  `json:"labels"`
 	Matrix [][]int64 `json:"matrix"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Verdict is what the gate decided.
@@ -136,6 +154,8 @@ type Verdict struct {
 	Again    string  `json:"again,omitempty"`    // the job that evaluated the champion again, on the candidate's test data
 	Checks   []Check `json:"checks"`
 	Note     string  `json:"note,omitempty"` // said aloud: no champion, other test data
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Check is one comparison of the verdict.
@@ -147,6 +167,8 @@ type Check struct {
 	Limit     float64  `json:"limit"`  // what the candidate's value is held against
 	Status    string   `json:"status"` // passed | failed | skipped
 	Text      string   `json:"text"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Endpoint is where the model serves.
@@ -156,6 +178,8 @@ type Endpoint struct {
 	ARN         string `json:"arn,omitempty"`
 	Config      string `json:"config"`
 	Model       string `json:"model"`
+
+	Rest Rest `json:"-"` // of a later Towline
 }
 
 // Section is a part of the record that one stage adds.

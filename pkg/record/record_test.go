@@ -77,6 +77,50 @@ func TestIndexIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
+func TestWhatALaterTowlineWroteIsKept(t *testing.T) {
+	data, err := record.Marshal(full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := string(data)
+	for _, change := range [][2]string{
+		{`"identity":`, `"batch": {"html": "<b>", "n": 12345678901234567890}, "identity":`},
+		{`"metrics": {`, `"fairness": [1.50], "metrics": {`},
+		{`"name": "train",`, `"rows": 7, "name": "train",`},
+		{`"passed": true,`, `"by": "a policy", "passed": true,`},
+	} {
+		if !strings.Contains(newer, change[0]) {
+			t.Fatalf("no %s in %s", change[0], newer)
+		}
+		newer = strings.Replace(newer, change[0], change[1], 1)
+	}
+	r, err := record.Unmarshal([]byte(newer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := record.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range []string{`"html": "<b>"`, `"n": 12345678901234567890`, "1.50", `"rows": 7`, `"by": "a policy"`} {
+		if strings.Count(string(written), kept) != 1 {
+			t.Errorf("the record does not hold %s once:\n%s", kept, written)
+		}
+	}
+	if again, err := record.Unmarshal(written); err != nil || !cmp.Equal(r, again, cmpopts.EquateEmpty()) {
+		t.Errorf("it is not read as it was written: %v", err)
+	}
+	index, err := record.MarshalIndex(record.Index{Schema: record.IndexSchema, Project: "threat-scoring", Models: []record.Record{r}})
+	if err != nil || !bytes.Contains(index, []byte(`"by": "a policy"`)) {
+		t.Errorf("an index does not keep it: %v\n%s", err, index)
+	}
+
+	judged, err := record.Marshal(record.Verdict{Passed: true, Checks: []record.Check{}}.Into(r))
+	if err != nil || bytes.Contains(judged, []byte("a policy")) || !bytes.Contains(judged, []byte(`"rows": 7`)) {
+		t.Errorf("a new verdict has what belonged to the old one, or something else is lost: %v\n%s", err, judged)
+	}
+}
+
 func TestUnmarshalRefuses(t *testing.T) {
 	good, err := record.Marshal(full())
 	if err != nil {
