@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"gitlab.com/towline/towline/pkg/lint/leaks"
 	"gitlab.com/towline/towline/pkg/lint/python"
 )
 
@@ -50,6 +51,19 @@ func kindOf(name string) Kind {
 	return Other
 }
 
+// mayBeProgram says whether a file without an ending may be a program: one
+// that may be executed, or has a name that SageMaker calls.
+func (f *File) mayBeProgram() bool {
+	base := path.Base(f.Path)
+	return f.Kind == Other && f.Size > 0 && path.Ext(base) == "" && (f.Mode&0o111 != 0 || base == "train" || base == "serve")
+}
+
+// runsPython says whether the first line of a program names Python.
+func runsPython(head []byte) bool {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	return bytes.HasPrefix(line, []byte("#!")) && bytes.Contains(line, []byte("python"))
+}
+
 // File is one file of the repository. Its methods may be called by several
 // goroutines. What cannot be read, or is larger than the limit, is as if
 // empty: the linter itself reports it, rules need not.
@@ -74,6 +88,8 @@ type content struct {
 	notebook func() (*NotebookFile, error)
 	python   func() *python.File
 	places   []place // of the lines of a notebook's code; set by python
+	searched sync.Once
+	leaks    []leaks.Leak // set by searched
 }
 
 // errLarge is that of a file that is not read because of its size.

@@ -333,16 +333,20 @@ func (n *NotebookFile) code() (text []byte, places []place) {
 		if cell.Type != "code" {
 			continue
 		}
-		foreign := otherLanguage(cell)
-		masking := false
+		foreign, indent := otherLanguage(cell), leadingIndent(cell)
+		mask := "" // what stands for the lines of a command
 		for i, line := range cell.Source {
-			text := line.Text
+			text := strings.TrimPrefix(line.Text, indent)
 			switch {
 			case foreign:
 				text = ""
-			case masking || magic(text):
-				masking = strings.HasSuffix(text, `\`)
-				text = masked(text)
+			case mask != "" || magic(text):
+				if mask == "" {
+					mask = masked(text)
+				}
+				if text = mask; !strings.HasSuffix(line.Text, `\`) {
+					mask = ""
+				}
 			}
 			b.WriteString(text + "\n")
 			places = append(places, place{cell.Number, i + 1, line.Line})
@@ -387,13 +391,45 @@ func magic(line string) bool {
 	case '?':
 		return true
 	}
-	if strings.HasSuffix(text, "?") && !strings.Contains(text, "#") {
+	if strings.HasSuffix(text, "?") && strings.Trim(text, "?._[]"+letters+digits) == "" {
+		return true
+	}
+	if word, rest, more := strings.Cut(text, " "); more && automagics[word] && isArgument(strings.TrimSpace(rest)) {
 		return true
 	}
 	// files = !ls, timing = %timeit -o f()
 	name, value, assigned := strings.Cut(text, "=")
 	value = strings.TrimSpace(value)
 	return assigned && value != "" && (value[0] == '!' || value[0] == '%') && isName(strings.TrimSpace(name))
+}
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+)
+
+// automagics are commands that IPython takes without a % or ! before them.
+var automagics = set("pip", "conda", "mamba", "uv", "cd", "ls", "cp", "mv", "rm", "mkdir", "rmdir", "cat", "pwd", "man", "more", "less")
+
+// isArgument says whether a text may be that of a command; an operator makes
+// an expression of it, of a variable that has a command's name.
+func isArgument(text string) bool {
+	if text == "" || strings.ContainsAny(text[:1], "=.(,)[]:<>%*+|&^") {
+		return text != "" && text[0] == '.'
+	}
+	word, _, _ := strings.Cut(text, " ")
+	return word != "is" && word != "in" && word != "not" && word != "and" && word != "or" && word != "if" && word != "-" && word != "/"
+}
+
+// leadingIndent is the indentation of a cell's first line, which IPython takes
+// from all of its lines.
+func leadingIndent(c Cell) string {
+	for _, line := range c.Source {
+		if text := strings.TrimLeft(line.Text, " \t"); text != "" {
+			return line.Text[:len(line.Text)-len(text)]
+		}
+	}
+	return ""
 }
 
 func isName(text string) bool {

@@ -107,7 +107,7 @@ func (m *Model) PythonFiles() []*File {
 func (m *Model) File(name string) (*File, bool) { return m.Repo.File(path.Join(m.Path, name)) }
 
 // Entry finds the Python file that a command runs: `python train.py`,
-// `python -u -m pkg.train`, `./train.py`.
+// `python -u -m pkg.train`, `./train.py`, `./train`.
 func (m *Model) Entry(command []string) (*File, bool) {
 	for i, word := range command {
 		switch {
@@ -117,6 +117,9 @@ func (m *Model) Entry(command []string) (*File, bool) {
 			return m.module(command[i+1])
 		case strings.HasSuffix(word, ".py") && !strings.HasPrefix(word, "-"):
 			return m.File(word)
+		}
+		if f, ok := m.File(word); ok && f.Kind == Python {
+			return f, true
 		}
 	}
 	return nil, false

@@ -218,7 +218,7 @@ func requiredOption() Rule {
 				return
 			}
 			for _, o := range c.options {
-				if o.required && !m.gives(c, o) && c.owns(o) {
+				if o.required && !m.gives(c, o) && c.owns(o) && !c.guarded(o.call.Stmt) {
 					c.found(r, o.call.Start, "%s is required, and neither train.hyperparameters nor train.command gives it", o.flags[len(o.flags)-1])
 				}
 			}

@@ -97,7 +97,7 @@ func unreadable(f *File, r *Report) {
 	if f.Kind != Requirements || !installsFrom(f) && path.Base(f.Path) != "requirements.txt" || f.Binary() && !strings.HasPrefix(string(f.Head(2)), "\xff\xfe") {
 		return
 	}
-	if isTemplate(f) {
+	if isTemplate(f) || isOfSystem(f.Path) {
 		return
 	}
 	for _, line := range requirements.Lines(f.Bytes()) {
@@ -108,6 +108,13 @@ func unreadable(f *File, r *Report) {
 			r.At(f, line.Number, 1, "pip cannot read this line: %v", err)
 		}
 	}
+}
+
+// isOfSystem says whether a file lists packages of the system: those of apt
+// and the like.
+func isOfSystem(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	return slices.ContainsFunc([]string{"deb-", "apt", "system", "conda", "rpm", "brew"}, func(word string) bool { return strings.HasPrefix(base, word) })
 }
 
 // isTemplate says whether a file is a template of another tool.

@@ -29,9 +29,9 @@ func imageRules() []Rule {
 		Good:   Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nCOPY . /opt/program\n", ".dockerignore": ".git\n.env\n"}},
 		File:   missingDockerignore,
 	}, {
-		ID: "TL815", Name: "hidden-by-mount", Severity: Major,
-		Looks:  "Dockerfiles that copy files below /opt/ml, outside of /opt/ml/code",
-		Why:    "SageMaker mounts /opt/ml over whatever the image has there: models baked into /opt/ml/model are gone when the container starts (SageMaker guide, Use Your Own Training Algorithms)",
+		ID: "TL815", Name: "hidden-by-mount", Severity: Minor,
+		Looks:  "Dockerfiles that copy files into the folders that SageMaker mounts: model, input, output and checkpoints below /opt/ml",
+		Why:    "a job's folders lie over what the image has there: a model that is baked into /opt/ml/model is gone as soon as SageMaker brings another, as netlightin/sagemaker-whisper does (ml-model/Dockerfile); without model data it stays, as in aws/amazon-sagemaker-examples",
 		Advice: "copy to /opt/program, and let models come from the training",
 		Bad:    Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nCOPY model /opt/ml/model\n"}, At: "Dockerfile:2"},
 		Good:   Example{Files: map[string]string{"Dockerfile": "FROM python:3.11-slim\nCOPY src /opt/program\nCOPY src /opt/ml/code\n"}},
@@ -161,10 +161,17 @@ func hiddenByMount(f *File, r *Report) {
 			continue
 		}
 		to := path.Clean(words[len(words)-1])
-		if (to == "/opt/ml" || strings.HasPrefix(to, "/opt/ml/")) && to != "/opt/ml/code" && !strings.HasPrefix(to, "/opt/ml/code/") {
+		if mounted(to) {
 			r.At(f, in.line, 0, "SageMaker hides what is copied to %s", to)
 		}
 	}
+}
+
+// mounted says whether a folder is one that SageMaker mounts, or below it.
+func mounted(folder string) bool {
+	rest, ok := strings.CutPrefix(folder, "/opt/ml/")
+	name, _, _ := strings.Cut(rest, "/")
+	return ok && (name == "model" || name == "input" || name == "output" || name == "checkpoints")
 }
 
 func shellEntrypoint(f *File, r *Report) {

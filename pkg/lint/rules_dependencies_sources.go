@@ -140,7 +140,7 @@ func foreignPaths(f *File, r *Report) {
 		return
 	}
 	for _, d := range requirementsIn(f) {
-		if d.URL != "" && machinePath().MatchString(d.URL) && !strings.Contains(d.URL, "${") {
+		if d.URL != "" && machinePath().MatchString(d.URL) && !strings.Contains(d.URL, "${") && !strings.Contains(d.URL, "/opt/ml/") {
 			r.At(f, d.line.Number, 1, "%s lies on the disk of one machine: %s", nameOr(d), d.URL)
 		}
 	}

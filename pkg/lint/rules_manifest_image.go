@@ -67,6 +67,9 @@ func floating(reference string) string {
 		return ""
 	}
 	name := reference[strings.LastIndex(reference, "/")+1:]
+	if strings.HasPrefix(name, "_") || name == strings.ToUpper(name) {
+		return "" // a placeholder: names of images are in lower case
+	}
 	_, tag, tagged := strings.Cut(name, ":")
 	switch {
 	case !tagged:

@@ -110,7 +110,7 @@ func boolOption() Rule {
 		Good:   Example{Files: map[string]string{"train.py": "import argparse\n\nparser = argparse.ArgumentParser()\nparser.add_argument(\"--shuffle\", type=lambda text: text == \"true\", default=True)\n"}},
 		Python: inOwnCode(func(c code, r *Report) {
 			for _, call := range c.Calls {
-				if kind := call.Arg("type"); last(call.Name) == "add_argument" && kind != 0 && c.Name(kind) == "bool" {
+				if kind := call.Arg("type"); last(call.Name) == "add_argument" && kind != 0 && c.Name(kind) == "bool" && call.Arg("action") == 0 {
 					c.foundExpr(r, kind, "type=bool takes every text but the empty one for True")
 				}
 			}

@@ -149,12 +149,28 @@ func droppedResult() Rule {
 				return
 			}
 			for _, call := range c.Calls {
-				if how := last(call.Name); answersFrame(c, call, how) && c.dropped(call) {
+				if how := last(call.Name); answersFrame(c, call, how) && c.dropped(call) && !c.shown(call) {
 					c.found(r, call.Start, "%s answers a new frame and leaves the old one as it was", how)
 				}
 			}
 		}),
 	}
+}
+
+// shown says whether a call is what a notebook's cell ends with: Jupyter shows
+// what it answers.
+func (c code) shown(call python.Call) bool {
+	places := c.in.load().places
+	if len(places) == 0 || c.Stmts[call.Stmt].Parent >= 0 {
+		return false
+	}
+	end, _ := c.Position(c.Extent(call.Expr).End)
+	for next := end; next < len(places) && places[next].cell == places[end-1].cell; next++ {
+		if text := strings.TrimSpace(c.Line(next + 1)); text != "" && text[0] != '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // answersFrame says whether a call is a method of a data frame that changes

@@ -27,7 +27,7 @@ func homePath() Rule {
 }
 
 // shared are home folders that images have.
-var sharedHomes = map[string]bool{"airflow": true, "app": true, "jovyan": true, "user": true, "docker": true, "sagemaker-user": true, "model-server": true}
+var sharedHomes = map[string]bool{"airflow": true, "app": true, "jovyan": true, "user": true, "docker": true, "sagemaker-user": true, "model-server": true, "runner": true}
 
 // homeOf is the home folder that a path leads into.
 func homeOf(path string) (string, bool) {
@@ -63,12 +63,26 @@ func absolutePath() Rule {
 					continue
 				}
 				path, ok := c.literal(call.Pos(0))
+				if call.Name == "pathlib.Path" && c.asksOnly(call) {
+					continue
+				}
 				if _, home := homeOf(path); ok && !home && absolute(path) {
 					c.foundExpr(r, call.Pos(0), "%s is there only if the image brings it", path)
 				}
 			}
 		}),
 	}
+}
+
+// asksOnly says whether all that becomes of a path is a question whether it is there.
+func (c code) asksOnly(call python.Call) bool {
+	behind := c.Text[c.Extent(call.Expr).End:]
+	for _, question := range []string{".exists()", ".is_dir()", ".is_file()"} {
+		if strings.HasPrefix(behind, question) {
+			return true
+		}
+	}
+	return false
 }
 
 var openers = map[string]bool{
@@ -181,7 +195,7 @@ func isBucket(name string) bool {
 	if len(name) < 3 || len(name) > 63 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
 		return false
 	}
-	for _, word := range []string{"example", "bucket", "your", "sample", "placeholder", "sagemaker-", "test", "commoncrawl", "open-data", "public", "jumpstart", "noaa-"} {
+	for _, word := range []string{"example", "bucket", "your", "sample", "placeholder", "sagemaker-", "test", "commoncrawl", "open-data", "public", "jumpstart", "noaa-", "path", "my-", "some-"} {
 		if strings.Contains(name, word) {
 			return false
 		}

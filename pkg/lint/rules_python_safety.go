@@ -9,7 +9,7 @@ import (
 
 func dynamicCode() Rule {
 	return Rule{
-		ID: "TL313", Name: "dynamic-code", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
+		ID: "TL313", Name: "dynamic-code", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "eval and exec of what is no literal; os.system and shell=True with a command that is put together",
 		Why:    "torch.jit.annotations.parse_type_line evaluated what it was given, so that a string ran any code (CVE-2022-45907)",
 		Advice: "use ast.literal_eval or json.loads for values, a dict of functions for names, and subprocess.run with a list for programs",

@@ -51,9 +51,11 @@ func servesInTrainingMode() Rule {
 		Why:    "dropout stayed on at inference, and results of a paper had to be corrected: ethos-ares never called model.eval() (ipolharvard/ethos-ares#20)",
 		Advice: "call model.eval() after load_state_dict",
 		Bad: Example{Files: map[string]string{"inference.py": "import torch\n\nfrom net import Net\n\n\ndef model_fn(model_dir):\n    model = Net()\n" +
-			"    model.load_state_dict(torch.load(model_dir + \"/model.pt\", weights_only=True))\n    return model\n"}, At: "inference.py:8"},
+			"    model.load_state_dict(torch.load(model_dir + \"/model.pt\", weights_only=True))\n    return model\n\n\n" +
+			"def predict_fn(data, model):\n    return model(data)\n"}, At: "inference.py:8"},
 		Good: Example{Files: map[string]string{"inference.py": "import torch\n\nfrom net import Net\n\n\ndef model_fn(model_dir):\n    model = Net()\n" +
-			"    model.load_state_dict(torch.load(model_dir + \"/model.pt\", weights_only=True))\n    model.eval()\n    return model\n"}},
+			"    model.load_state_dict(torch.load(model_dir + \"/model.pt\", weights_only=True))\n    model.eval()\n    return model\n\n\n" +
+			"def predict_fn(data, model):\n    return model(data)\n"}},
 		Python: inOwnCode(func(c code, r *Report) {
 			if !c.imports("torch") || !c.serves() {
 				return
@@ -69,11 +71,22 @@ func servesInTrainingMode() Rule {
 					}
 				}
 			}
-			if load != nil && !strings.Contains(c.Text, ".eval()") {
+			if load != nil && !strings.Contains(c.Text, ".eval()") && !c.predictedByToolkit() {
 				c.found(r, load.Start, "the model answers in training mode: dropout is on, and batch norm uses the batch")
 			}
 		}),
 	}
+}
+
+// predictedByToolkit says whether the file leaves predictions to SageMaker's
+// toolkit for PyTorch, which calls eval() itself (default_predict_fn).
+func (c code) predictedByToolkit() bool {
+	loads, predicts := false, false
+	for _, fn := range c.Functions {
+		loads = loads || fn.Scope == 0 && fn.Name == "model_fn"
+		predicts = predicts || fn.Name == "predict_fn" || fn.Name == "transform_fn" || c.answersRequests(fn)
+	}
+	return loads && !predicts
 }
 
 // serves says whether a file answers requests: it has a handler of

@@ -195,8 +195,8 @@ func hardCodedOptML() Rule {
 		Good:   Example{Files: map[string]string{"train.py": "import os\nimport joblib\n\njoblib.dump({}, os.environ.get(\"SM_MODEL_DIR\", \"/opt/ml/model\") + \"/model.joblib\")\n"}},
 		Python: inOwnCode(func(c code, r *Report) {
 			for _, s := range c.Strings {
-				if s.Doc || !strings.HasPrefix(c.Raw(s), "/opt/ml/") && c.Raw(s) != "/opt/ml" {
-					continue
+				if s.Doc || !strings.HasPrefix(c.Raw(s), "/opt/ml/") && c.Raw(s) != "/opt/ml" || strings.HasPrefix(c.Raw(s), "/opt/ml/processing") {
+					continue // for the folders of processing jobs there are no variables
 				}
 				if line := c.Line(int(s.Line)); !strings.Contains(line, "SM_") && !strings.Contains(line, "environ") && !strings.Contains(line, "getenv") && !strings.Contains(line, "env") {
 					c.found(r, s.Start, "%s exists in a job only", c.Raw(s))

@@ -14,7 +14,7 @@ var handlers = map[string]struct{ least, most int }{
 
 // toolkitHandlers are the file's handlers for SageMaker's toolkits, none if it
 // is no such file: model_fn and input_fn alone are also names of estimators
-// of tensorflow.
+// of tensorflow, and transform_fn alone is anybody's.
 func (c code) toolkitHandlers() []python.Function {
 	var list []python.Function
 	ours := false
@@ -27,7 +27,7 @@ func (c code) toolkitHandlers() []python.Function {
 		if len(fn.Params) > 0 {
 			first = fn.Params[0].Name
 		}
-		ours = ours || fn.Name == "predict_fn" || fn.Name == "output_fn" || fn.Name == "transform_fn" || strings.Contains(first, "model_dir")
+		ours = ours || fn.Name == "predict_fn" || fn.Name == "output_fn" || fn.Name == "transform_fn" && first == "model" || strings.Contains(first, "model_dir")
 	}
 	if !ours {
 		return nil
@@ -113,7 +113,7 @@ func loadsPerRequest() Rule {
 					continue
 				}
 				for _, call := range c.CallsIn(fn.Stmt) {
-					if loadsModel(call.Name) && call.Scope == fn.Body && !c.asked(call.Stmt) {
+					if loadsModel(call.Name) && call.Scope == fn.Body && !c.asked(call.Stmt) && !c.keeps(call.Name) {
 						c.found(r, call.Start, "%s loads the model anew for each request", call.Name)
 					}
 				}
@@ -131,6 +131,32 @@ func (c code) answersRequests(fn python.Function) bool {
 	}
 	for _, decorator := range fn.Decorators {
 		if strings.Contains(c.Source(decorator), "/invocations") {
+			return true
+		}
+	}
+	return false
+}
+
+// keeps says whether a function of the file itself loads a model no more than
+// once: the load stands under an if, or what it answers is kept.
+func (c code) keeps(name string) bool {
+	for _, fn := range c.Functions {
+		if fn.Name != name {
+			continue
+		}
+		for _, call := range c.CallsIn(fn.Stmt) {
+			if loadsModel(call.Name) && !c.asked(call.Stmt) && !c.keptByDecorator(fn) && call.Name != name && !strings.Contains(call.Name, "."+name) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func (c code) keptByDecorator(fn python.Function) bool {
+	for _, decorator := range fn.Decorators {
+		if strings.Contains(c.Source(decorator), "cache") {
 			return true
 		}
 	}

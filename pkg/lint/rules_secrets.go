@@ -14,24 +14,24 @@ func secretRules() []Rule {
 	finder := sync.OnceValues(leaks.New)
 	return []Rule{{
 		ID: "TL601", Name: "known-credential", Severity: Critical, In: map[Profile]Severity{Production: Blocker},
-		Looks:  "credentials that have the form of a known service, by the rules of gitleaks, and private keys",
+		Looks:  "credentials whose form alone gives them away, by the rules of gitleaks, and private keys",
 		Why:    "in 2016 attackers found AWS keys in a private repository of Uber, and with them the data of 57 million people (FTC, Uber Technologies, 2018)",
 		Advice: "revoke the credential first, then take it out: it stays in git's history; hand secrets over by CI/CD variables or Secrets Manager",
 		Bad:    Example{Files: map[string]string{"train.py": "import boto3\ns = boto3.Session('AKIA" + "Q3EGR7UZX2MDN5VB', '')\n"}, At: "train.py:2"},
 		Good:   Example{Files: map[string]string{"train.py": "import boto3\ns = boto3.Session()\n"}},
 		File: func(f *File, r *Report) {
-			reportLeaks(f, r, finder, func(l leaks.Leak) bool { return l.Rule != leaks.Generic })
+			reportLeaks(f, r, finder, func(l leaks.Leak) bool { return !l.Named })
 		},
 	}, {
-		ID: "TL602", Name: "likely-credential", Severity: Minor, In: map[Profile]Severity{Production: Major},
-		Looks:  "long random values of variables that are named like secrets",
+		ID: "TL602", Name: "likely-credential", Severity: Minor,
+		Looks:  "long random values beside a name that speaks of a secret or of a service that has them",
 		Why:    "GitGuardian finds that more than half of the secrets in public commits are generic: passwords and tokens that no service's format gives away (State of Secrets Sprawl 2025)",
 		Advice: "read it from the environment; if it is none, say so: # towline: ignore TL602 reason",
 		Bad:    Example{Files: map[string]string{"train.py": "api_token = 'x9Kf" + "2mQ7vL4wZ8rT1nB6'\n"}, At: "train.py:1"},
 		Good:   Example{Files: map[string]string{"train.py": "import os\napi_token = os.environ['API_TOKEN']\n"}},
 		File: func(f *File, r *Report) {
 			if !isTest(f.Path) {
-				reportLeaks(f, r, finder, func(l leaks.Leak) bool { return l.Rule == leaks.Generic && assigned(f, l) })
+				reportLeaks(f, r, finder, func(l leaks.Leak) bool { return l.Named && assigned(f, l) })
 			}
 		},
 	}, {
@@ -51,15 +51,7 @@ func reportLeaks(f *File, r *Report, finder func() (*leaks.Finder, error), wante
 	if f.Binary() || isLockFile(f.Path) {
 		return
 	}
-	find, err := finder()
-	if err != nil {
-		panic(err) // the rules are part of the program
-	}
-	lines := f.Lines()
-	if f.Kind == Notebook {
-		lines = unescaped(lines)
-	}
-	for _, leak := range find.Find(f.Path, lines) {
+	for _, leak := range f.leaks(finder) {
 		if wanted(leak) {
 			finding := r.At(f, leak.Line, leak.Column, "this looks like a credential: %s", leak.Title)
 			finding.hidden = true
@@ -68,6 +60,22 @@ func reportLeaks(f *File, r *Report, finder func() (*leaks.Finder, error), wante
 			}
 		}
 	}
+}
+
+// leaks looks for credentials, once for both rules.
+func (f *File) leaks(finder func() (*leaks.Finder, error)) []leaks.Leak {
+	c, lines := f.load(), f.Lines()
+	c.searched.Do(func() {
+		find, err := finder()
+		if err != nil {
+			panic(err) // the rules are part of the program
+		}
+		if f.Kind == Notebook {
+			lines = unescaped(lines)
+		}
+		c.leaks = find.Find(f.Path, lines)
+	})
+	return c.leaks
 }
 
 // unescaped are the lines of a notebook with quotes as they are in a cell.

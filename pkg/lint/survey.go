@@ -168,6 +168,9 @@ func (v *surveyor) add(name string, info fs.FileInfo, err error) error {
 		v.link(name)
 	case info.Mode().IsRegular():
 		f := &File{Path: name, Kind: kindOf(name), Size: info.Size(), Mode: info.Mode(), Repo: v.repo}
+		if f.mayBeProgram() && runsPython(f.Head(80)) {
+			f.Kind = Python
+		}
 		v.repo.files = append(v.repo.files, f)
 		for folder := path.Dir(name); !v.repo.folders[folder]; folder = path.Dir(folder) {
 			v.repo.folders[folder] = true

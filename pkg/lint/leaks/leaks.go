@@ -33,10 +33,14 @@ type Leak struct {
 	Line   int    // from 1
 	Column int    // from 1, in bytes
 	End    int    // column behind the credential
+
+	// Named says that the value alone says little: the name beside it makes
+	// it a credential, as in airtable_key = "…".
+	Named bool
 }
 
-// Generic is the rule that goes by the name of a variable and the entropy of its value.
-const Generic = "generic-api-key"
+// generic is the rule that goes by the name of a variable and the entropy of its value.
+const generic = "generic-api-key"
 
 const (
 	longestLine = 1000 // in longer ones only what surrounds a suspicious run is looked at
@@ -166,7 +170,8 @@ func (f *Finder) line(leaks []Leak, path string, lines []string, i, from int, te
 		return leaks
 	}
 	if isKeyBlock(lines, i) {
-		return append(leaks, Leak{"private-key", "private key", i + 1, from + strings.Index(text, "-----BEGIN") + 1, from + len(text) + 1})
+		start := from + strings.Index(text, keyMark) + 1
+		return append(leaks, Leak{Rule: "private-key", Title: "private key", Line: i + 1, Column: start, End: from + len(text) + 1})
 	}
 	lower := strings.ToLower(text)
 	for r := range f.rules {
@@ -176,13 +181,25 @@ func (f *Finder) line(leaks []Leak, path string, lines []string, i, from int, te
 		}
 		for _, at := range rule.expression().FindAllStringSubmatchIndex(text, -1) {
 			start, end := rule.secret(at)
-			if f.allowed(rule, path, text, rule.match(text, at), text[start:end]) {
+			if f.allowed(rule, path, text, rule.match(text, at), text[start:end]) || signed(text[:start]) {
 				continue
 			}
-			leaks = merge(leaks, Leak{rule.ID, strings.ReplaceAll(rule.ID, "-", " "), i + 1, from + start + 1, from + end + 1})
+			leaks = merge(leaks, Leak{rule.ID, strings.ReplaceAll(rule.ID, "-", " "), i + 1, from + start + 1, from + end + 1, rule.named()})
 		}
 	}
 	return leaks
+}
+
+// named says whether the rule needs a name beside the value: those of gitleaks
+// that begin with one, and two for what is given to curl.
+func (r *rule) named() bool {
+	return r.reaches || r.ID == generic || strings.HasPrefix(r.ID, "curl-auth")
+}
+
+// signed says whether what follows is the identifier in a signed address: it
+// is public, ends soon, and goes without its secret.
+func signed(before string) bool {
+	return strings.HasSuffix(before, "X-Amz-Credential=") || strings.HasSuffix(before, "AWSAccessKeyId=")
 }
 
 // merge adds a leak, unless its place is known; a rule for one service is
@@ -190,7 +207,7 @@ func (f *Finder) line(leaks []Leak, path string, lines []string, i, from int, te
 func merge(leaks []Leak, leak Leak) []Leak {
 	for i, known := range leaks {
 		if known.Line == leak.Line && known.Column < leak.End && leak.Column < known.End {
-			if known.Rule == Generic {
+			if known.Named && !leak.Named || known.Rule == generic {
 				leaks[i] = leak
 			}
 			return leaks

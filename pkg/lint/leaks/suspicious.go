@@ -30,8 +30,9 @@ var kinds = func() (table [256]uint8) {
 func kindOf(c byte) uint8 { return kinds[c] }
 
 const (
-	shortestRun = 12 // entropy of 3.5 bits, gitleaks' least, takes 12 different characters
-	capitals    = 20 // an access key may have no digit
+	shortestRun = 12   // entropy of 3.5 bits, gitleaks' least, takes 12 different characters
+	capitals    = 20   // an access key may have no digit
+	longestRun  = 2000 // a picture in a notebook's output is one run of a megabyte
 )
 
 // suspects yields the parts of a line that could hold a credential, with where
@@ -49,7 +50,7 @@ func suspects(line string) iter.Seq2[int, string] {
 			return
 		}
 		for start, end := nextRun(line, 0); start >= 0; start, end = nextRun(line, end) {
-			if start > 0 && !strings.ContainsRune("\"'` =:>", rune(line[start-1])) {
+			if start > 0 && !strings.ContainsRune("\"'` =:>", rune(line[start-1])) || end-start > longestRun {
 				continue
 			}
 			from := max(0, start-before)

@@ -34,6 +34,9 @@ func decode(src []byte) (string, *SyntaxError) {
 	if upper := upperHalf(encoding); upper != "" {
 		return decodeBytes(text, upper), nil
 	}
+	if from := wide(encoding); from != nil {
+		return decodeWide(text, from), nil
+	}
 	return strings.ToValidUTF8(string(text), "\ufffd"), &SyntaxError{Line: line, Message: "unknown encoding: " + encoding}
 }
 
