@@ -99,16 +99,30 @@ func (m *Model) pinsOf() map[string]declared {
 	if !ok {
 		return pins
 	}
+	lines := packageLines(lock)
 	for _, p := range readLock(lock).Packages {
 		pins[requirements.Normal(p.Name)] = declared{
 			Requirement: requirements.Requirement{
 				Name:       requirements.Normal(p.Name),
 				Specifiers: []requirements.Specifier{{Operator: "==", Version: p.Version}},
 			},
-			line: requirements.Line{Number: lineWith(lock, `name = "`+p.Name+`"`)}, file: lock,
+			line: requirements.Line{Number: lines[p.Name]}, file: lock,
 		}
 	}
 	return pins
+}
+
+// packageLines are where the packages of a uv.lock or poetry.lock stand.
+func packageLines(lock *File) map[string]int {
+	lines := map[string]int{}
+	for i, line := range lock.Lines() {
+		if name, ok := strings.CutPrefix(line, `name = "`); ok && strings.HasSuffix(name, `"`) {
+			if name = strings.TrimSuffix(name, `"`); lines[name] == 0 {
+				lines[name] = i + 1
+			}
+		}
+	}
+	return lines
 }
 
 // lineWith is the first line that contains a text, or 1.

@@ -17,6 +17,7 @@ type pyproject struct {
 	} `toml:"project"`
 	Tool struct {
 		Poetry struct {
+			Name         string         `toml:"name"`
 			Dependencies map[string]any `toml:"dependencies"`
 			Source       []index        `toml:"source"`
 		} `toml:"poetry"`

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"gitlab.com/towline/towline/pkg/requirements"
@@ -14,23 +15,57 @@ type need struct {
 	line int
 }
 
-// needs are the packages that a model's requirements file declares, by line.
-// The file is false if there is none, or if it is no list of requirements:
-// then nothing is known.
+// needs are what the file of image.requirements brings, and that file: the
+// lock, where there is one. Not ok if all of it cannot be known.
 func (m *Model) needs() (list []need, file *File, ok bool) {
-	name := m.Image.Requirements
-	if name == "" {
+	file, ok = m.modelRequirements()
+	if !ok {
 		return nil, nil, false
 	}
-	file, ok = m.File(name)
-	if !ok || path.Ext(name) != ".txt" && path.Ext(name) != ".in" {
-		return nil, file, false
+	if file.Kind == Requirements || path.Ext(file.Path) == ".txt" || path.Ext(file.Path) == ".in" {
+		list, ok = m.Repo.needsOf(file)
+		return list, file, ok
 	}
-	list, ok = needsOf(file)
+	if lock, locked := m.Repo.File(path.Join(path.Dir(file.Path), "uv.lock")); locked {
+		lines := packageLines(lock)
+		for _, p := range readLock(lock).Packages {
+			list = append(list, need{requirements.Requirement{Name: requirements.Normal(p.Name)}, lock, lines[p.Name]})
+		}
+		return list, lock, len(list) > 0
+	}
+	list, ok = asked(file)
 	return list, file, ok
 }
 
-// needsOf are the requirements of one file; not ok if it takes in others.
+// asked are the dependencies that a pyproject.toml names; not ok if it leaves
+// them to something else.
+func asked(file *File) (list []need, ok bool) {
+	project := readProject(file).Project
+	if path.Base(file.Path) != "pyproject.toml" || project.Name == "" || slices.Contains(project.Dynamic, "dependencies") {
+		return nil, false
+	}
+	for _, text := range project.Dependencies {
+		r, err := requirements.Parse(text)
+		if err != nil {
+			return nil, false
+		}
+		list = append(list, need{r, file, lineWith(file, text)})
+	}
+	return list, true
+}
+
+// needsOf are the requirements of a file and of those that it takes in by -r;
+// not ok if there are some that have no name.
+func (r *Repo) needsOf(top *File) (list []need, ok bool) {
+	ok = true
+	for _, file := range r.requirementFiles(top) {
+		part, named := needsOf(file)
+		list, ok = append(list, part...), ok && named
+	}
+	return list, ok
+}
+
+// needsOf are the requirements of one file; not ok if it has some without a name.
 func needsOf(file *File) (list []need, ok bool) {
 	ok = true
 	for _, line := range requirements.Lines(file.Bytes()) {
@@ -41,7 +76,10 @@ func needsOf(file *File) (list []need, ok bool) {
 			} else {
 				ok = false
 			}
-		case "-r", "--requirement", "-e", "--editable":
+		case "-r", "--requirement":
+			_, there := file.Repo.File(path.Join(path.Dir(file.Path), line.Value))
+			ok = ok && there
+		case "-e", "--editable":
 			ok = false
 		}
 	}
@@ -52,7 +90,10 @@ func needsOf(file *File) (list []need, ok bool) {
 // file: those of its model, or a requirements.txt in a folder above.
 func (f *File) declared(name string) (requirements.Requirement, bool) {
 	for _, file := range f.requirementFiles() {
-		list, _ := needsOf(file)
+		list, _ := f.Repo.needsOf(file)
+		if path.Base(file.Path) == "pyproject.toml" {
+			list, _ = asked(file)
+		}
 		for _, n := range list {
 			if n.Name == name {
 				return n.Requirement, true

@@ -86,6 +86,8 @@ func TestProgramsWithoutAnEndingAreRead(t *testing.T) {
 	run(t, []ruleCase{
 		{"a channel that is read", "TL213", files, "", nil},
 		{"a path", "TL302", files, "", []string{"train:5"}},
+		{"a model's folder that is put together", "TL404", map[string]string{"towline.yaml": files["towline.yaml"], "train": "#!/usr/bin/env python\nimport os\nmodel = os.path.join('/opt/ml/', 'model')\n"}, "", nil},
+		{"a training that writes no model", "TL404", files, "", []string{"train"}},
 		{"a program of the shell", "TL302", map[string]string{"train": "#!/bin/sh\nopen('/home/jo/rows.csv')\n"}, "", nil},
 	})
 }

@@ -82,7 +82,7 @@ func plainBase(base string) bool {
 // what its packages need, too.
 func isLock(f *File) bool {
 	text := string(f.Bytes())
-	return strings.Contains(text, "# via") || strings.Contains(text, "--hash=sha256:")
+	return path.Base(f.Path) == "uv.lock" || strings.Contains(text, "# via") || strings.Contains(text, "--hash=sha256:")
 }
 
 // local says whether a module is one of the repository, seen from a file.
@@ -139,6 +139,12 @@ func unusedRequirement() Rule {
 		Good:   Example{Files: files("numpy==2.4.6\n")},
 		Model: func(m *Model, r *Report) {
 			list, file, ok := m.needs()
+			if ok && path.Base(file.Path) == "uv.lock" {
+				if project, found := m.Repo.File(path.Join(path.Dir(file.Path), "pyproject.toml")); found {
+					list, ok = asked(project)
+					file = project
+				}
+			}
 			if !ok || isLock(file) {
 				return
 			}

@@ -17,9 +17,9 @@ func dependencyRules() []Rule {
 func requirementRules() []Rule {
 	return []Rule{{
 		ID: "TL801", Name: "uninstalled-requirements", Severity: Major, In: map[Profile]Severity{Prototype: Minor},
-		Looks:  "models without image.requirements beside a requirements.txt, pyproject.toml or uv.lock",
+		Looks:  "models without image.requirements beside a requirements.txt, pyproject.toml, uv.lock, poetry.lock or Pipfile, and locks of Poetry and Pipenv named there",
 		Why:    "code alone enters the image then, and ends with ModuleNotFoundError in the job: SageMaker's script mode reads requirements.txt from the source folder by itself, so people expect it (aws/sagemaker-training-toolkit)",
-		Advice: "name the file as image.requirements in towline.yaml",
+		Advice: "name the file as image.requirements in towline.yaml; export another manager's lock first: poetry export -o requirements.txt, pipenv requirements > requirements.txt",
 		Bad:    Example{Files: with(exampleWith("", ""), "requirements.txt", "numpy==2.0.0\n"), At: "towline.yaml:5"},
 		Good:   Example{Files: with(exampleWith(`python: "3.11"`, `python: "3.11", requirements: requirements.txt`), "requirements.txt", "numpy==2.0.0\n")},
 		Model:  uninstalledRequirements,
@@ -56,11 +56,17 @@ func with(files map[string]string, name, text string) map[string]string {
 	return files
 }
 
+// foreignManagers are those whose files towline package does not read.
+var foreignManagers = map[string]string{"poetry.lock": "Poetry", "Pipfile": "Pipenv", "Pipfile.lock": "Pipenv", "pdm.lock": "PDM"}
+
 func uninstalledRequirements(m *Model, r *Report) {
+	if manager := foreignManagers[path.Base(m.Image.Requirements)]; manager != "" {
+		r.Manifest(m.Position("image.requirements"), "nothing can be installed from %s: it is %s's", m.Image.Requirements, manager)
+	}
 	if m.Image.Requirements != "" {
 		return
 	}
-	for _, name := range []string{"uv.lock", "requirements.txt", "pyproject.toml"} {
+	for _, name := range []string{"uv.lock", "requirements.txt", "pyproject.toml", "poetry.lock", "Pipfile"} {
 		f, ok := m.File(name)
 		if !ok || name == "requirements.txt" && len(requirementsIn(f)) == 0 {
 			continue

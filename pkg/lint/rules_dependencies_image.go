@@ -46,7 +46,7 @@ func imageRules() []Rule {
 		File:   shellEntrypoint,
 	}, {
 		ID: "TL817", Name: "copyleft-dependency", Severity: Info, In: map[Profile]Severity{Prototype: Off, Production: Minor},
-		Looks:  "licences of the model's pinned dependencies in the project's .venv: AGPL, SSPL and GPL",
+		Looks:  "licences of the model's dependencies, from requirements, pyproject.toml or uv.lock, as they are installed in the project's .venv: AGPL, SSPL and GPL",
 		Why:    "ultralytics, which carries YOLOv8, is under the AGPL-3.0: serving it to others over a network asks for the source of the service, or for a licence that is bought (ultralytics/ultralytics, LICENSE)",
 		Advice: "ask whoever answers for licences, or choose another package",
 		Bad:    Example{Files: licenceExample("AGPL-3.0"), Profile: Production, At: "requirements.txt:1"},
@@ -192,6 +192,12 @@ const (
 
 func copyleft(m *Model, r *Report) {
 	pins := m.pinsOf()
+	list, _, _ := m.needs()
+	for _, n := range list {
+		if _, known := pins[n.Name]; !known {
+			pins[n.Name] = declared{n.Requirement, requirements.Line{Number: n.line}, n.file}
+		}
+	}
 	if len(pins) == 0 {
 		return
 	}

@@ -19,9 +19,9 @@ func lockRules() []Rule {
 	}
 	return []Rule{{
 		ID: "TL809", Name: "stale-lock", Severity: Major, In: map[Profile]Severity{Prototype: Minor},
-		Looks:  "dependencies of pyproject.toml or requirements.in that uv.lock or requirements.txt lacks or contradicts",
+		Looks:  "dependencies of pyproject.toml, Pipfile or requirements.in that uv.lock, poetry.lock, Pipfile.lock or requirements.txt lacks or contradicts",
 		Why:    "what was added to the one and not to the other is missing in the image alone: `uv sync --locked` and `poetry check --lock` exist because that happens so often",
-		Advice: "write the lock anew: uv lock, or uv pip compile requirements.in -o requirements.txt",
+		Advice: "write the lock anew: uv lock, poetry lock, pipenv lock, or uv pip compile requirements.in -o requirements.txt",
 		Bad:    Example{Files: map[string]string{"pyproject.toml": strings.Replace(project, `"numpy>=1.26"`, `"numpy>=1.26", "pandas"`, 1), "uv.lock": lock}, At: "uv.lock"},
 		Good:   Example{Files: map[string]string{"pyproject.toml": project, "uv.lock": lock}},
 		File:   staleLock,
@@ -66,6 +66,10 @@ func staleLock(f *File, r *Report) {
 	switch path.Base(f.Path) {
 	case "uv.lock":
 		staleUVLock(f, r)
+	case "poetry.lock":
+		stalePoetryLock(f, r)
+	case "Pipfile.lock":
+		stalePipfileLock(f, r)
 	case "requirements.txt":
 		source, ok := f.Repo.File(path.Join(path.Dir(f.Path), "requirements.in"))
 		if !ok {
@@ -99,7 +103,9 @@ func staleUVLock(f *File, r *Report) {
 	if project.Name == "" || slices.Contains(project.Dynamic, "dependencies") {
 		return
 	}
-	for _, p := range readLock(f).Packages {
+	packages := readLock(f).Packages
+	contradicted(f, r, source, packages)
+	for _, p := range packages {
 		if p.Source.Virtual != "." && p.Source.Editable != "." || requirements.Normal(p.Name) != requirements.Normal(project.Name) {
 			continue
 		}

@@ -1,6 +1,58 @@
 package lint_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+const (
+	poetryProject = "[project]\nname = \"ours\"\nversion = \"0\"\ndependencies = [\"numpy>=2\"]\n[tool.poetry.dependencies]\npython = \"^3.11\"\npandas = \"^2\"\ntorch = {version = \"^2\", optional = true}\n"
+	numpyLock     = "[[package]]\nname = \"numpy\"\nversion = \"2.1.0\"\n"
+	pandasLock    = "[[package]]\nname = \"pandas\"\nversion = \"2.2.2\"\n"
+)
+
+// TestLocksOfEveryManager keeps to what each writes.
+func TestLocksOfEveryManager(t *testing.T) {
+	pipenv := func(lock string) map[string]string {
+		return map[string]string{"Pipfile": "[packages]\nnumpy = \"==2.1.0\"\nPandas = \"*\"\n[dev-packages]\npytest = \"*\"\n", "Pipfile.lock": lock}
+	}
+	poetry := func(lock string) map[string]string {
+		return map[string]string{"pyproject.toml": poetryProject, "poetry.lock": lock}
+	}
+	imports := func(file, text string, more map[string]string) map[string]string {
+		files := map[string]string{"towline.yaml": model("", "    image: {requirements: "+file+"}\n"), "train.py": "import numpy\nimport yaml\n", file: text}
+		for name, text := range more {
+			files[name] = text
+		}
+		return files
+	}
+	project := "[project]\nname = \"ours\"\nversion = \"0\"\ndependencies = [\n  \"numpy\",\n  \"torch\",\n]\n"
+	run(t, []ruleCase{
+		{"a lock of Poetry with everything", "TL809", poetry(numpyLock + pandasLock), "", nil},
+		{"a lock of Poetry without one", "TL809", poetry(numpyLock), "", []string{"poetry.lock"}},
+		{"a lock of Poetry with an old version", "TL809", poetry(pandasLock + strings.Replace(numpyLock, "2.1", "1.26", 1)), "", []string{"poetry.lock:5"}},
+		{"a lock of uv with an old version", "TL809", map[string]string{"pyproject.toml": project[:len(project)-2] + "  \"pandas>=3\",\n]\n", "uv.lock": pandasLock}, "", []string{"uv.lock:2"}},
+		{"a lock of Pipenv with everything", "TL809", pipenv(`{"default": {"numpy": {"version": "==2.1.0"}, "pandas": {"version": "==2.2.2"}}}`), "", nil},
+		{"a lock of Pipenv without one", "TL809", pipenv(`{"default": {"numpy": {"version": "==2.1.0"}}}`), "", []string{"Pipfile.lock"}},
+		{"a lock of Pipenv with an old version", "TL809", pipenv("{\"default\": {\n\"numpy\": {\"version\": \"==1.26.4\"}, \"pandas\": {\"version\": \"==2.2.2\"}}}"), "", []string{"Pipfile.lock:2"}},
+		{"a lock of Pipenv that is none", "TL809", pipenv("{"), "", nil},
+		{"Poetry's dependencies in no image", "TL801", map[string]string{"towline.yaml": model(""), "train.py": "", "poetry.lock": numpyLock}, "", []string{"towline.yaml:4"}},
+		{"a lock that is not read", "TL801", imports("poetry.lock", numpyLock, nil), "", []string{"towline.yaml:7"}},
+
+		{"imports and a project", "TL507", imports("pyproject.toml", project, nil), "", []string{"train.py:2"}},
+		{"imports and a lock", "TL507", imports("pyproject.toml", project, map[string]string{"uv.lock": numpyLock + strings.Replace(numpyLock, "numpy", "pyyaml", 1)}), "", nil},
+		{"imports and requirements in two files", "TL507", imports("requirements.txt", "-r base-requirements.txt\nnumpy\n", map[string]string{"base-requirements.txt": "pyyaml\n"}), "", nil},
+		{"imports and a package of the repository", "TL507", imports("requirements.txt", "-e .\n", nil), "", nil},
+		{"a project's package that nothing imports", "TL508", imports("pyproject.toml", project, map[string]string{"uv.lock": numpyLock}), "", []string{"pyproject.toml:6"}},
+		{"a package of the other file that nothing imports", "TL508", imports("requirements.txt", "-r base-requirements.txt\nnumpy\n", map[string]string{"base-requirements.txt": "pyyaml\ntorch\n"}), "", []string{"base-requirements.txt:2"}},
+		{"a licence of what is locked", "TL817", imports("pyproject.toml", project, map[string]string{
+			"uv.lock": numpyLock, ".venv/lib/python3.11/site-packages/numpy-2.1.0.dist-info/METADATA": "Name: numpy\nLicense-Expression: AGPL-3.0\n",
+		}), "", []string{"uv.lock:2"}},
+		{"a licence of what a project names", "TL817", imports("pyproject.toml", project, map[string]string{
+			".venv/lib/python3.11/site-packages/torch-2.1.0.dist-info/METADATA": "Name: torch\nLicense-Expression: AGPL-3.0\n",
+		}), "", []string{"pyproject.toml:6"}},
+	})
+}
 
 func TestDependencyRules(t *testing.T) {
 	one := func(text string) map[string]string { return map[string]string{"requirements.txt": text} }

@@ -154,11 +154,17 @@ func modelNotWritten() Rule {
 		Bad:    Example{Files: map[string]string{"towline.yaml": jobManifest("", ""), "train.py": "import joblib\n\njoblib.dump({}, \"model.joblib\")\n"}, At: "train.py"},
 		Good:   Example{Files: map[string]string{"towline.yaml": jobManifest("", ""), "train.py": "import os\nimport joblib\n\njoblib.dump({}, os.environ[\"SM_MODEL_DIR\"] + \"/model.joblib\")\n"}},
 		Model: func(m *Model, r *Report) {
-			if c, ok := m.training(); ok && !m.says("SM_MODEL_DIR", "/opt/ml/model", "model_dir", "model-dir", "SM_TRAINING_ENV") {
+			if c, ok := m.training(); ok && !m.says("SM_MODEL_DIR", "/opt/ml/model", "model_dir", "model-dir", "SM_TRAINING_ENV") && !m.joinsModel() {
 				r.Whole(c.in, "nothing in this model's code names the folder where SageMaker looks for the model")
 			}
 		},
 	}
+}
+
+// joinsModel says whether the code puts /opt/ml and model together, as AWS's
+// own examples do: os.path.join(prefix, "model").
+func (m *Model) joinsModel() bool {
+	return m.codeSays("\"/opt/ml", "'/opt/ml") && m.codeSays("\"model\"", "'model'")
 }
 
 func evaluationNotWritten() Rule {
