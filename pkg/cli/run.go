@@ -60,7 +60,7 @@ func (s stage) settle(ctx context.Context, o opened, r plan.Release) (plan.Relea
 func (a *app) runStages(ctx context.Context, dry dryRun, s stage) error {
 	t := a.teller()
 	if dry.on {
-		return a.planStages(ctx, s, t)
+		return a.planWhole(ctx, s, t)
 	}
 	o, err := a.open(ctx, t)
 	if err != nil {
@@ -82,6 +82,16 @@ func (a *app) runStages(ctx context.Context, dry dryRun, s stage) error {
 		}
 	}
 	return nil
+}
+
+// planWhole prints the plan, and then what the check would stop it for.
+func (a *app) planWhole(ctx context.Context, s stage, t *teller) error {
+	err := a.planStages(ctx, s, t)
+	if err != nil || !s.whole {
+		return err
+	}
+	_, err = a.checkStage(ctx)
+	return err
 }
 
 func (a *app) runStage(ctx context.Context, o opened, model manifest.Model, s stage) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"testing"
@@ -23,6 +24,41 @@ func TestEveryRuleFindsItsBadExampleAndNotItsGoodOne(t *testing.T) {
 				t.Errorf("good example: found at %q, want nothing", good)
 			}
 		})
+	}
+}
+
+// A fix is only for what is certain: with it the bad example passes, and there
+// is nothing more to mend.
+func TestAFixMakesTheBadExamplePass(t *testing.T) {
+	fixed := 0
+	for _, rule := range lint.Catalogue() {
+		e := rule.Bad
+		o := lint.Options{FS: exampleFS(e), Profile: cmp.Or(e.Profile, lint.Team), Rules: []lint.Rule{rule}, Limits: e.Limits, Installed: map[string]string{"numpy": "2.0.0"}}
+		o.Tracked = slices.DeleteFunc(slices.Sorted(maps.Keys(exampleFS(e).MapFS)), func(name string) bool { return slices.Contains(e.Untracked, name) })
+		result, err := lint.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range result.Findings {
+			if f.Fix == nil {
+				continue
+			}
+			text, err := f.Fix.Content()
+			if err != nil {
+				t.Fatalf("%s: %v", rule.ID, err)
+			}
+			fixed++
+			mended := exampleFS(e)
+			mended.MapFS[f.Fix.Path] = &fstest.MapFile{Data: text, Mode: 0o644}
+			o.FS = mended
+			again, err := lint.Run(t.Context(), o)
+			if err != nil || len(again.Findings) > 0 {
+				t.Errorf("%s %s: with its fix still found: %v, %v", rule.ID, rule.Name, again.Findings, err)
+			}
+		}
+	}
+	if fixed < 4 {
+		t.Errorf("%d fixes, want those of outputs, .gitignore, pins and .dockerignore", fixed)
 	}
 }
 

@@ -1,11 +1,15 @@
 package report_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"gitlab.com/towline/towline/pkg/lint"
 	"gitlab.com/towline/towline/pkg/report"
@@ -109,6 +113,41 @@ type sarifLog struct {
 				}
 			}
 			PartialFingerprints map[string]string
+		}
+	}
+}
+
+// The schema is the standard's own.
+func TestSARIFIsValid(t *testing.T) {
+	text, err := os.ReadFile("testdata/sarif-2.1.0.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("sarif.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("sarif.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := found()
+	nothing.Findings, nothing.Tools = nil, nil
+	for name, l := range map[string]report.Lint{"findings of every kind": found(), "nothing": nothing} {
+		var value any
+		if err := json.Unmarshal(encode(t, "sarif", l), &value); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(value); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		value.(map[string]any)["version"] = "2.0.0"
+		if schema.Validate(value) == nil {
+			t.Errorf("%s: as version 2.0.0 it is valid, too: the schema is not read", name)
 		}
 	}
 }
