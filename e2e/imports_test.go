@@ -109,6 +109,7 @@ var homes = map[string][]string{
 	"github.com/spf13/pflag":                 {"pkg/cli", "cmd/docgen"},
 	"github.com/zricethezav/gitleaks":        {"pkg/lint"},
 	"golang.org/x/sync":                      {"pkg"},
+	"golang.org/x/text":                      {"pkg/lint/python"},
 	"golang.org/x/sys":                       {"pkg/proc", "pkg/workspace", "pkg/localcloud"},
 	"golang.org/x/term":                      {"pkg/cli"},
 	"gopkg.in/yaml.v3":                       {"pkg/manifest", "pkg/lint"},

@@ -391,16 +391,24 @@ func magic(line string) bool {
 	case '?':
 		return true
 	}
-	if strings.HasSuffix(text, "?") && strings.Trim(text, "?._[]"+letters+digits) == "" {
-		return true
-	}
-	if word, rest, more := strings.Cut(text, " "); more && automagics[word] && isArgument(strings.TrimSpace(rest)) {
+	if isHelp(text) || isCommand(text) {
 		return true
 	}
 	// files = !ls, timing = %timeit -o f()
 	name, value, assigned := strings.Cut(text, "=")
 	value = strings.TrimSpace(value)
 	return assigned && value != "" && (value[0] == '!' || value[0] == '%') && isName(strings.TrimSpace(name))
+}
+
+// isHelp says whether a line asks for help: frame.head?
+func isHelp(text string) bool {
+	return strings.HasSuffix(text, "?") && strings.Trim(text, "?._[]"+letters+digits) == ""
+}
+
+// isCommand says whether a line is a command without a mark: pip install boto3.
+func isCommand(text string) bool {
+	word, rest, more := strings.Cut(text, " ")
+	return more && automagics[word] && isArgument(strings.TrimSpace(rest))
 }
 
 const (

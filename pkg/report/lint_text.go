@@ -49,7 +49,7 @@ func (p *printer) finding(f lint.Finding) {
 		}
 		lead = "      "
 	}
-	if f.Fix != nil {
+	if f.Fix != nil && !strings.Contains(f.Advice, "--fix") {
 		p.line("    = ", "2", "towline lint --fix mends this", "36")
 	}
 	p.line("", "")
