@@ -79,6 +79,8 @@ func pylintSeverity(kind, symbol string) lint.Severity {
 		return lint.Blocker
 	case symbol == "syntax-error":
 		return lint.Critical
+	case symbol == "import-error":
+		return lint.Info // what is missing is missing beside pylint: TL507 compares imports and requirements
 	case kind == "error":
 		return lint.Major
 	case kind == "warning":

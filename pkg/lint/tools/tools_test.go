@@ -53,6 +53,7 @@ func TestHowAToolEndsIsUnderstood(t *testing.T) {
 	}{
 		{"pylint is content", "pylint", pylint("") + "exit 0", 0, ""},
 		{"pylint found something", "pylint", pylint(message) + "exit 2", 1, ""},
+		{"pylint does not find a package", "pylint", pylint(strings.ReplaceAll(message, "no-member", "import-error")) + "exit 2", 1, ""},
 		{"pylint is told to exit with 0", "pylint", pylint(message) + "exit 0", 1, ""},
 		{"pylint speaks of what is not there", "pylint", pylint("") + "exit 4", 0, "exit code 4"},
 		{"pylint does not understand its settings", "pylint", "echo unrecognized >&2; exit 32", 0, "exit code 32"},
@@ -153,7 +154,7 @@ func TestRealTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	text := "import os\nimport sys  # noqa: F401\n\n\ndef train():\n    return undefined_name\n"
+	text := "import os\nimport sys, absent_package  # noqa: F401\n\n\ndef train():\n    return undefined_name\n"
 	broken := "def f(:\n"
 	for name, text := range map[string]string{"a.py": text, "sub/b.py": broken, "-x.py": "import os\n"} {
 		file := filepath.Join(root, name)
@@ -163,7 +164,7 @@ func TestRealTools(t *testing.T) {
 	}
 	o := tools.Options{Root: root, Files: []string{"-x.py", "a.py", "sub/b.py"}, Environ: []string{"PATH=" + bin + ":/usr/bin:/bin", "HOME=" + t.TempDir()}}
 	for name, want := range map[string][]string{
-		"pylint": {"a.py:1 pylint:unused-import minor", "a.py:2 pylint:unused-import minor", "a.py:6 pylint:undefined-variable major", "sub/b.py:1 pylint:syntax-error critical"},
+		"pylint": {"a.py:1 pylint:unused-import minor", "a.py:2 pylint:unused-import minor", "a.py:2 pylint:import-error info", "a.py:6 pylint:undefined-variable major", "sub/b.py:1 pylint:syntax-error critical"},
 		"ruff":   {"-x.py:1 ruff:F401 minor", "a.py:1 ruff:F401 minor", "a.py:6 ruff:F821 major"},
 	} {
 		out := tool(t, name).Run(t.Context(), o)
