@@ -51,7 +51,7 @@ func homeOf(path string) (string, bool) {
 
 func absolutePath() Rule {
 	return Rule{
-		ID: "TL303", Name: "absolute-path", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
+		ID: "TL303", Name: "absolute-path", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "files that are opened by an absolute path, other than under /opt/ml, /tmp and the system's folders",
 		Why:    "linfeng93/BiTA could be trained only below /huawei-data (#4), and meowcat only with a folder /project of one cluster (liranmao/MeowCat#1)",
 		Advice: "name the data as a channel of the training and read SM_CHANNEL_NAME, or take the path from an option",
@@ -116,7 +116,7 @@ func absolute(path string) bool {
 
 func awsAccount() Rule {
 	return Rule{
-		ID: "TL304", Name: "aws-account", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
+		ID: "TL304", Name: "aws-account", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "ARNs and image addresses with the number of an AWS account in code",
 		Why:    "examples of the SageMaker SDK carried arn:aws:iam::379899735384:role/… in tests, which failed for everybody else: SageMaker was unable to assume the role (aws/sagemaker-python-sdk#35)",
 		Advice: "keep roles, registries and keys in towline.yaml, one per environment",
@@ -155,7 +155,7 @@ func accountIn(text string) (string, bool) {
 
 func bucketName() Rule {
 	return Rule{
-		ID: "TL305", Name: "bucket-name", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
+		ID: "TL305", Name: "bucket-name", Severity: Minor, In: map[Profile]Severity{Prototype: Info},
 		Looks:  "names of S3 buckets in code: s3://NAME/…, Bucket=\"NAME\", bucket = \"NAME\"",
 		Why:    "benthecoder/ClassGPT named one bucket in several files, and everybody else got AccessDenied (#2); a SageMaker notebook broke when its bucket was closed (aws/amazon-sagemaker-examples#2116)",
 		Advice: "name the data as a channel in towline.yaml; the bucket of an environment stands there too",
