@@ -26,6 +26,8 @@ func fakeGitLab(ts *testscript.TestScript, neg bool, args []string) {
 		Projects []gitlabtest.ProjectSettings
 		Tokens   map[string]gitlabtest.Credential
 		Jobs     []gitlabtest.Job
+
+		MergeRequests []gitlabtest.MergeRequest
 	}
 	decoder := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
 	decoder.DisallowUnknownFields()
@@ -45,10 +47,15 @@ func fakeGitLab(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := gitlab.AddJob(job)
 		ts.Check(err)
 	}
+	for _, request := range world.MergeRequests {
+		gitlab.AddMergeRequest(request)
+	}
 	server := httptest.NewServer(gitlab)
 	ts.Defer(server.Close)
 	gitlab.API = server.URL + "/api/v4"
 	ts.Setenv(args[1], gitlab.API)
+	fakes.Store(gitlab.API, gitlab)
+	ts.Defer(func() { fakes.Delete(server.URL + "/api/v4") })
 }
 
 // denying starts a service before another one, which denies some requests:

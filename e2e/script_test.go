@@ -83,6 +83,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
 		"code":        code,
+		"gitlab":      gitlabState,
 		"fault":       faultOf,
 		"expand":      expandFile,
 		"issuer":      issuer,

@@ -14,13 +14,30 @@ type ProjectSettings struct {
 
 	Free     bool  // not licensed: its artifacts are not found with a job token
 	Allow    []int // projects whose job tokens it lets in
-	HideJobs bool  // job tokens may not list and read jobs, as before 18.x
+	HideJobs bool  // job tokens may not list and read jobs and pipelines, as before 18.x
 
 	AllowGroups []string // groups whose projects' job tokens it lets in
 	Open        bool     // it lets everybody's in
 	TokensPush  bool     // its own job tokens may push
 	MinimumRole string   // to set pipeline variables; not told if ""
+
+	Off          []string // features that are off: merge_requests, environments, releases, packages, model_registry
+	Protected    []string // names that a Developer may not use: tags, environments, branches
+	Once         bool     // a file of a generic package cannot be published twice
+	MostPackage  int64    // bytes of a package's file at most; 5 GB if 0
+	NoVariables  bool     // nobody may set the variables of a pipeline
+	TriggerToken string   // the trigger token of the project
 }
+
+// Roles of a user in a project.
+const (
+	Guest      = "guest"
+	Reporter   = "reporter"
+	Developer  = "developer"
+	Maintainer = "maintainer"
+)
+
+var roles = []string{Guest, Reporter, Developer, Maintainer}
 
 // Credential is what a token may be used for.
 type Credential struct {
@@ -30,6 +47,45 @@ type Credential struct {
 	Projects []int  // that a token of a person or project may see
 
 	Developer bool // of those projects, and no Maintainer
+
+	User  int    // whose it is; 1 if 0
+	Role  string // of that user; Developer if ""
+	Scope string // api if ""; read_api reads only
+}
+
+// power is what a call asks of a token.
+type power struct {
+	jobs    bool   // a job's token will do
+	role    string // at least
+	feature string // that has to be on
+}
+
+// with guards a call. What a project has not switched on is not found; a job's
+// token where it is no use is none at all.
+func (s *Server) with(p power, f func(http.ResponseWriter, *http.Request, access)) http.HandlerFunc {
+	return s.within(func(w http.ResponseWriter, r *http.Request, at access) {
+		writes := r.Method != http.MethodGet
+		switch {
+		case at.jobToken() && !p.jobs:
+			tell(w, http.StatusUnauthorized, "401 Unauthorized")
+		case at.who.Scope == "read_api" && writes:
+			write(w, http.StatusForbidden, map[string]string{
+				"error": "insufficient_scope", "scope": "api",
+				"error_description": "The request requires higher privileges than provided by the access token.",
+			})
+		case slices.Contains(at.project.Off, p.feature):
+			tell(w, http.StatusNotFound, "404 Not Found")
+		case slices.Index(roles, at.who.Role) < slices.Index(roles, p.role):
+			tell(w, http.StatusForbidden, "403 Forbidden")
+		default:
+			f(w, r, at)
+		}
+	})
+}
+
+// protects says whether the user may not use a name.
+func (a access) protects(name string) bool {
+	return slices.Contains(a.project.Protected, name) && a.who.Role != Maintainer
 }
 
 // AddProject makes a project.
@@ -60,6 +116,12 @@ func (s *Server) AddToken(value string, c Credential) {
 		c.Header = "Job-Token"
 	case c.Header == "":
 		c.Header = "Private-Token"
+	}
+	if c.Role == "" {
+		c.Role = Developer
+	}
+	if c.User == 0 {
+		c.User = 1
 	}
 	s.tokens[value] = c
 }

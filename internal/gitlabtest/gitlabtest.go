@@ -1,12 +1,14 @@
 // Package gitlabtest is a GitLab for tests: projects, tokens, jobs with their
-// artifacts, generic packages, tags and releases, and an object storage on
-// another port.
+// artifacts, packages, tags and releases, merge requests with notes,
+// deployments, pipelines, a model registry, and an object storage on another
+// port.
 //
 // It keeps GitLab's promises: what a token may not see is not found, a job
 // token needs the allowlist of the project it goes to, and of an artifact a
 // licence; by ref there is the archive of the latest pipeline that succeeded,
 // never of one that runs; a release makes its tag if there is none and takes
-// the one that is there; a limit says when to come back. It never talks to
+// the one that is there; a limit says when to come back; each call asks for the kind of token, the
+// scope and the role that GitLab asks for. It never talks to
 // anything but loopback, and remembers every request it was sent.
 package gitlabtest
 
@@ -45,7 +47,10 @@ type Server struct {
 	signed    map[string]*blob  // what addresses of the object storage stand for
 	tags      map[string]Tag    // of OwnProject
 	releases  map[string]string // of OwnProject: tag → description
-	before    func(tag string)  // called once, before the next release is made
+	links     map[string][]*Link
+	before    func(tag string) // called once, before the next release is made
+	limits    []*limit
+	world     world
 	failures  []Failure
 	transfer  Transfer
 
@@ -80,28 +85,33 @@ func New(repo string) *Server {
 	s := &Server{
 		repo: repo, tokens: map[string]Credential{}, pipelines: map[int]string{}, packages: map[string]*blob{},
 		signed: map[string]*blob{}, tags: map[string]Tag{}, releases: map[string]string{},
+		links: map[string][]*Link{}, world: newWorld(),
 	}
 	s.AddProject(ProjectSettings{ID: OwnProject, Path: "group/own"})
 	s.AddToken(Token, Credential{Project: OwnProject})
 	s.mux = http.NewServeMux()
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"GET /api/v4/projects/{id}/repository/tags/{tag}":                    s.ownProject(s.getTag),
-		"POST /api/v4/projects/{id}/releases":                                s.ownProject(s.postRelease),
-		"DELETE /api/v4/projects/{id}/releases/{tag}":                        s.ownProject(s.deleteRelease),
-		"GET /api/v4/metadata":                                               s.getMetadata,
-		"GET /api/v4/projects/{id}":                                          s.within(s.getProject),
-		"GET /api/v4/projects/{id}/job_token_scope":                          s.maintainers(s.getTokenScope),
-		"GET /api/v4/projects/{id}/job_token_scope/allowlist":                s.maintainers(s.getAllowlist),
-		"GET /api/v4/projects/{id}/job_token_scope/groups_allowlist":         s.maintainers(s.getGroupsAllowlist),
-		"GET /api/v4/job":                                                    s.getOwnJob,
-		"GET /api/v4/projects/{id}/jobs/{job}":                               s.within(s.getJob),
-		"GET /api/v4/projects/{id}/pipelines/{pipeline}/jobs":                s.within(s.listJobs),
-		"GET /api/v4/projects/{id}/jobs/{job}/artifacts":                     s.within(s.getArtifacts),
-		"GET /api/v4/projects/{id}/jobs/artifacts/{ref}/download":            s.within(s.getArtifactsByRef),
-		"PUT /api/v4/projects/{id}/packages/generic/{name}/{version}/{file}": s.within(s.putPackage),
-		"GET /api/v4/projects/{id}/packages/generic/{name}/{version}/{file}": s.within(s.getPackage),
+		"GET /api/v4/metadata":                                       s.getMetadata,
+		"GET /api/v4/projects/{id}":                                  s.within(s.getProject),
+		"GET /api/v4/projects/{id}/job_token_scope":                  s.maintainers(s.getTokenScope),
+		"GET /api/v4/projects/{id}/job_token_scope/allowlist":        s.maintainers(s.getAllowlist),
+		"GET /api/v4/projects/{id}/job_token_scope/groups_allowlist": s.maintainers(s.getGroupsAllowlist),
+		"GET /api/v4/job":                                            s.getOwnJob,
+		"GET /api/v4/user":                                           s.getUser,
+		"GET /api/v4/projects/{id}/jobs/{job}":                       s.within(s.getJob),
+		"GET /api/v4/projects/{id}/pipelines/{pipeline}/jobs":        s.within(s.listJobs),
+		"GET /api/v4/projects/{id}/jobs/{job}/artifacts":             s.within(s.getArtifacts),
+		"GET /api/v4/projects/{id}/jobs/artifacts/{ref}/download":    s.within(s.getArtifactsByRef),
 	} {
 		s.mux.HandleFunc(pattern, handle)
+	}
+	for _, calls := range []map[string]http.HandlerFunc{
+		s.releaseCalls(), s.packageCalls(), s.noteCalls(), s.deploymentCalls(), s.pipelineCalls(), s.modelCalls(),
+	} {
+		for pattern, handle := range calls {
+			method, path, _ := strings.Cut(pattern, " ")
+			s.mux.HandleFunc(method+" /api/v4/projects/{id}"+path, handle)
+		}
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusNotFound, "404 Not Found") })
 	return s
@@ -120,8 +130,11 @@ func (s *Server) Fail(failures ...Failure) {
 // ServeHTTP answers the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	told := s.record("gitlab", w, r)
-	if _, known := s.credential(r); !known {
+	if _, known := s.credential(r); !known && !byTriggerToken(r) {
 		tell(told, http.StatusUnauthorized, "401 Unauthorized")
+		return
+	}
+	if s.limited(told, r) {
 		return
 	}
 	f, fails := s.nextFailure(r)

@@ -17,8 +17,11 @@ type Job struct {
 	Commit   string
 	Status   string // success if ""
 
-	Artifacts string // a folder, or a zip file; "" for none
-	Late      int    // how often its archive is not there yet when it is asked for
+	Artifacts string   // a folder, or a zip file; "" for none
+	Late      int      // how often its archive is not there yet when it is asked for
+	Then      []string // states it goes through once it is played or asked for, one each time
+
+	Played map[string]string // the variables it was played with
 
 	archive *blob
 }
@@ -83,6 +86,13 @@ func (s *Server) getJob(w http.ResponseWriter, r *http.Request, at access) {
 	case !ok:
 		tell(w, http.StatusNotFound, "404 Not found")
 	default:
+		s.mu.Lock()
+		for _, kept := range s.jobs {
+			if kept.ID == j.ID && kept.Project == j.Project && kept.Status != "manual" && len(kept.Then) > 0 {
+				kept.Status, kept.Then = kept.Then[0], kept.Then[1:]
+			}
+		}
+		s.mu.Unlock()
 		write(w, http.StatusOK, s.describe(j))
 	}
 }

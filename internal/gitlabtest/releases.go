@@ -3,8 +3,11 @@ package gitlabtest
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -40,11 +43,124 @@ func (s *Server) Releases() map[string]string {
 	return all
 }
 
+// Link is a link on a release's page.
+type Link struct {
+	ID   int    `json:"id"`
+	Name string `json:"name"`
+	URL  string `json:"url"`
+	Kind string `json:"link_type"`
+}
+
+// Links are those of a release, in the order in which they were made.
+func (s *Server) Links(tag string) []Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Link
+	for _, link := range s.links[tag] {
+		all = append(all, *link)
+	}
+	return all
+}
+
+func (s *Server) releaseCalls() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /repository/tags/{tag}":              s.ownProject(s.getTag),
+		"GET /releases/{tag}":                     s.ownProject(s.getRelease),
+		"POST /releases":                          s.ownProject(s.postRelease),
+		"DELETE /releases/{tag}":                  s.ownProject(s.deleteRelease),
+		"GET /releases/{tag}/assets/links":        s.ownProject(s.getLinks),
+		"POST /releases/{tag}/assets/links":       s.ownProject(s.postLink),
+		"PUT /releases/{tag}/assets/links/{link}": s.ownProject(s.putLink),
+	}
+}
+
+func (s *Server) getRelease(w http.ResponseWriter, r *http.Request) {
+	tag := r.PathValue("tag")
+	text, ok := s.releases[tag]
+	if !ok {
+		tell(w, http.StatusNotFound, "404 Not Found")
+		return
+	}
+	write(w, http.StatusOK, map[string]any{"tag_name": tag, "description": text, "assets": map[string]any{"links": s.links[tag]}})
+}
+
+func (s *Server) getLinks(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.releases[r.PathValue("tag")]; !ok {
+		tell(w, http.StatusNotFound, "404 Not Found")
+		return
+	}
+	write(w, http.StatusOK, append([]*Link{}, s.links[r.PathValue("tag")]...))
+}
+
+// legal says what GitLab finds wrong with a link: names and addresses are
+// unique within a release, and addresses are of http, https or ftp.
+func (s *Server) legal(tag string, link Link) string {
+	at, err := url.Parse(link.URL)
+	if err != nil || !slices.Contains([]string{"http", "https", "ftp"}, at.Scheme) || at.Host == "" {
+		return "Url is blocked: Only allowed schemes are http, https, ftp"
+	}
+	if !slices.Contains([]string{"other", "runbook", "image", "package"}, link.Kind) {
+		return "link_type does not have a valid value"
+	}
+	for _, other := range s.links[tag] {
+		if other.ID != link.ID && (other.Name == link.Name || other.URL == link.URL) {
+			return "Name or url has already been taken"
+		}
+	}
+	return ""
+}
+
+func (s *Server) postLink(w http.ResponseWriter, r *http.Request) {
+	tag := r.PathValue("tag")
+	link := Link{Kind: "other"}
+	if _, ok := s.releases[tag]; !ok {
+		tell(w, http.StatusNotFound, "404 Not Found")
+		return
+	}
+	if err := json.NewDecoder(r.Body).Decode(&link); err != nil || link.Name == "" {
+		tell(w, http.StatusBadRequest, "name is missing")
+		return
+	}
+	link.ID = s.world.next()
+	if wrong := s.legal(tag, link); wrong != "" {
+		tell(w, http.StatusBadRequest, wrong)
+		return
+	}
+	s.links[tag] = append(s.links[tag], &link)
+	write(w, http.StatusCreated, link)
+}
+
+func (s *Server) putLink(w http.ResponseWriter, r *http.Request) {
+	tag := r.PathValue("tag")
+	for _, link := range s.links[tag] {
+		if strconv.Itoa(link.ID) != r.PathValue("link") {
+			continue
+		}
+		changed := *link
+		if err := json.NewDecoder(r.Body).Decode(&changed); err != nil {
+			tell(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		if wrong := s.legal(tag, changed); wrong != "" {
+			tell(w, http.StatusBadRequest, wrong)
+			return
+		}
+		*link = changed
+		write(w, http.StatusOK, link)
+		return
+	}
+	tell(w, http.StatusNotFound, "404 Not Found")
+}
+
 // ownProject locks the server for a call about tags and releases.
 func (s *Server) ownProject(f http.HandlerFunc) http.HandlerFunc {
-	return s.within(func(w http.ResponseWriter, r *http.Request, at access) {
+	return s.with(power{jobs: true, role: Developer, feature: "releases"}, func(w http.ResponseWriter, r *http.Request, at access) {
 		if at.project.ID != OwnProject {
 			tell(w, http.StatusNotFound, "404 Project Not Found")
+			return
+		}
+		if tag := r.PathValue("tag"); r.Method != http.MethodGet && at.protects(tag) {
+			tell(w, http.StatusForbidden, "403 Forbidden")
 			return
 		}
 		s.mu.Lock()
@@ -55,6 +171,7 @@ func (s *Server) ownProject(f http.HandlerFunc) http.HandlerFunc {
 
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) {
 	delete(s.releases, r.PathValue("tag"))
+	delete(s.links, r.PathValue("tag"))
 	tell(w, http.StatusOK, "deleted")
 }
 

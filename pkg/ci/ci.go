@@ -36,6 +36,11 @@ type Job struct {
 	Tag           string // in a pipeline of a tag
 	DefaultBranch string
 	MergeRequest  string // iid, in a pipeline of a merge request
+
+	MergeRequestProject string // number of the project that it is a merge request of
+	MergeRequestSource  string // number of the project that its branch is in, a fork perhaps
+	Environment         string // name of the job's environment; "" for a job without one
+	PipelineName        string // as workflow:name has it; "" for none
 }
 
 var (
@@ -86,6 +91,11 @@ func FromEnv(getenv func(string) string) (Job, bool) {
 		Tag:           read("CI_COMMIT_TAG", line),
 		DefaultBranch: read("CI_DEFAULT_BRANCH", line),
 		MergeRequest:  read("CI_MERGE_REQUEST_IID", number),
+
+		MergeRequestProject: read("CI_MERGE_REQUEST_PROJECT_ID", number),
+		MergeRequestSource:  read("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", number),
+		Environment:         read("CI_ENVIRONMENT_NAME", line),
+		PipelineName:        read("CI_PIPELINE_NAME", line),
 	}
 	if Classic(getenv) {
 		job.ProjectID = "" // it names the upstream project

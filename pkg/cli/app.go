@@ -74,7 +74,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newInit(a), a.fromFlag(newLint(a)), a.fromFlag(a.signs(newRun(a))), newTest(a), newVersion(a), newHandover(a), newFetch(a), a.fromFlag(newPackage(a)),
 		a.fromFlag(a.signs(newPush(a))), a.fromFlag(newTrain(a)),
-		a.fromFlag(newGate(a)), newTag(a), newChangelog(a), a.fromFlag(newDeploy(a)), a.fromFlag(newInvoke(a)), a.fromFlag(newStatus(a)), newVerify(a),
+		a.fromFlag(newGate(a)), newTag(a), newChangelog(a), a.fromFlag(newDeploy(a)), newReport(a), newTrigger(a), a.fromFlag(newInvoke(a)), a.fromFlag(newStatus(a)), newVerify(a),
 		newImage(a), newLocal(a), a.fromFlag(newDoctor(a)),
 	)
 	wrapArgs(root)

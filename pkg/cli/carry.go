@@ -19,7 +19,8 @@ type courier struct {
 	opened
 	rec        record.Record
 	prediction string
-	failed     error // of writing the record down
+	deployment string // at GitLab, that has begun and not ended
+	failed     error  // of writing the record down
 }
 
 // carryOut runs the plan and returns the record as it stands afterwards, also
@@ -30,6 +31,7 @@ func (o opened) carryOut(ctx context.Context, p plan.Plan, rec record.Record) (*
 		return c, err
 	}
 	if err := plan.Run(ctx, p, c, c); err != nil {
+		c.breakOff(ctx)
 		return c, err
 	}
 	return c, c.failed
@@ -57,6 +59,10 @@ func (c *courier) Do(ctx context.Context, action plan.Action) (plan.Receipt, err
 		return c.saveRemote(ctx, a)
 	case plan.Smoke:
 		return c.ask(ctx, a)
+	case plan.RecordDeployment:
+		return c.beginDeployment(ctx, a)
+	case plan.EndDeployment:
+		return c.endDeployment(ctx, a)
 	}
 	return c.inCloud(ctx, action)
 }

@@ -24,6 +24,9 @@ type result struct {
 // the gate refused. It returns the error that ended the plan.
 func (a *app) tellEnd(o opened, c *courier, s stage, failed error) error {
 	page := ""
+	if err := a.annotate(o, c.rec); err != nil && failed == nil {
+		failed = err
+	}
 	if c.rec.Verdict != nil {
 		path, err := o.writeReports(c.rec)
 		if err != nil && failed == nil {

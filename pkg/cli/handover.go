@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ import (
 	"gitlab.com/towline/towline/pkg/archive"
 	"gitlab.com/towline/towline/pkg/cloud"
 	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/gitlab"
 	"gitlab.com/towline/towline/pkg/gitlog"
 	"gitlab.com/towline/towline/pkg/manifest"
 	"gitlab.com/towline/towline/pkg/record"
@@ -272,18 +275,23 @@ func (a *app) publishParcels(ctx context.Context, repo repository, parcels []par
 		return err
 	}
 	version := packageVersion(from.PipelineID, from.JobID)
-	if err := client.PutPackage(ctx, packageName, version, packageFile, int64(len(body)), opener(body)); err != nil {
+	if err := client.PutPackage(ctx, packageName, version, inMemory(packageFile, body)); err != nil {
 		return err
 	}
 	pointer, err := json.Marshal(from)
 	if err != nil {
 		return err
 	}
-	return client.PutPackage(ctx, packageName, from.PipelineID, latestFile, int64(len(pointer)), opener(pointer))
+	return client.PutPackage(ctx, packageName, from.PipelineID, inMemory(latestFile, pointer))
 }
 
-func opener(body []byte) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+// inMemory is a small file that is sent to GitLab.
+func inMemory(name string, body []byte) gitlab.File {
+	sum := sha256.Sum256(body)
+	return gitlab.File{
+		Name: name, Size: int64(len(body)), SHA256: hex.EncodeToString(sum[:]),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}
 }
 
 // zipParcels packs the parcels as GitLab packs artifacts.

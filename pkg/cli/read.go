@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/gitlab"
 	"gitlab.com/towline/towline/pkg/manifest"
 	"gitlab.com/towline/towline/pkg/workspace"
 )
@@ -104,6 +105,7 @@ type opened struct {
 	destination
 	world *world
 	tell  *teller
+	own   func() (*gitlab.Client, error) // GitLab, with the job's token
 	close func()
 }
 
@@ -137,7 +139,7 @@ func (a *app) open(ctx context.Context, t *teller) (opened, error) {
 		unlock()
 		return opened{}, err
 	}
-	return opened{repository: repo, destination: d, world: w, tell: t, close: func() {
+	return opened{repository: repo, destination: d, world: w, tell: t, own: a.jobGitLab, close: func() {
 		w.close()
 		unlock()
 	}}, nil

@@ -117,6 +117,7 @@ func (a *app) runStage(ctx context.Context, o opened, model manifest.Model, s st
 	if err != nil {
 		return err
 	}
+	p = a.recorded(p, r, o.destination)
 
 	// Act, and tell.
 	c, err := o.carryOut(ctx, p, r.Record)
@@ -151,6 +152,7 @@ func (a *app) planStages(ctx context.Context, s stage, t *teller) error {
 		if err != nil {
 			return err
 		}
+		p = a.recorded(p, r, d)
 		layers, err := a.preview(ctx, o, p)
 		if err != nil {
 			return err

@@ -16,6 +16,8 @@ import (
 type tagOptions struct {
 	through    string
 	downstream bool
+	registry   bool
+	archive    bool
 	dry        dryRun
 }
 
@@ -26,15 +28,24 @@ func newTag(a *app) *cobra.Command {
 		Short: "Take the version for good, once the gate has passed",
 		Long: "Allocate the version of a release that the gate has passed: make its annotated\n" +
 			"git tag, and put the version on the image that passed, without a rebuild. Of\n" +
-			"several jobs that release at once each gets a version of its own.",
-		Example: "  towline tag\n  towline tag --dry-run\n  towline tag --through releases-api\n  towline tag --downstream --target aws --env prod",
+			"several jobs that release at once each gets a version of its own.\n" +
+			"With --through releases-api the tag comes with a GitLab release: its notes are the\n" +
+			"changes, its links lead to image, training and pipeline. With --model-registry the\n" +
+			"version is entered in GitLab's model registry, with metrics, record and report.",
+		Example: "  towline tag\n  towline tag --dry-run\n  towline tag --through releases-api\n  towline tag --through releases-api --model-registry\n  towline tag --downstream --target aws --env prod",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runTag(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.registry = o.registry || o.archive || a.getenv("TOWLINE_MODEL_REGISTRY") == "true"
+			return a.runTag(cmd.Context(), o)
+		},
 	}
 	cmd.Flags().StringVar(&o.through, "through", plan.ThroughGit,
 		"git, or releases-api where the job token may not push: the tag comes with a GitLab release")
 	cmd.Flags().BoolVar(&o.downstream, "downstream", false,
 		"another project trained, judged and deployed this release: take its record from the environment's bucket")
+	cmd.Flags().BoolVar(&o.registry, "model-registry", false,
+		"enter the version in GitLab's model registry, by TOWLINE_GITLAB_TOKEN (TOWLINE_MODEL_REGISTRY=true)")
+	cmd.Flags().BoolVar(&o.archive, "model-archive", false, "and put the model's archive there")
 	o.dry.register(cmd)
 	return cmd
 }
@@ -60,11 +71,19 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	if err != nil {
 		return err
 	}
+	registry, err := a.registry(o)
+	if err != nil {
+		return err
+	}
 
 	// Decide.
 	var plans []plan.Plan
 	for _, group := range groups {
-		plans = append(plans, plan.Tagging(o.through, d.Bucket, group.records))
+		p := plan.Tagging(o.through, d.Bucket, group.records)
+		for _, rec := range group.records {
+			p = append(p, plan.Announcing(rec.Model, a.announcement(repo, d, rec, o))...)
+		}
+		plans = append(plans, p)
 	}
 	if o.dry.on {
 		for i, p := range plans {
@@ -81,6 +100,7 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 		return err
 	}
 	defer t.close()
+	t.registry = registry
 	for i, p := range plans {
 		t.group = groups[i]
 		if err := plan.Run(ctx, p, t, t.tell); err != nil {

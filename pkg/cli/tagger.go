@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"gitlab.com/towline/towline/pkg/ci"
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gitlab"
 	"gitlab.com/towline/towline/pkg/gitlog"
@@ -24,6 +25,8 @@ type tagger struct {
 	git     *gitlog.Repo
 	publish publisher
 	group   tagGroup
+
+	registry *gitlab.Client // nil for no model registry
 }
 
 // Do sends the action to its room.
@@ -35,6 +38,10 @@ func (t *tagger) Do(ctx context.Context, action plan.Action) (plan.Receipt, erro
 		return t.promote(ctx, a)
 	case plan.SaveRecord:
 		return t.saveRemote(ctx, a)
+	case plan.Register:
+		return t.register(ctx, a)
+	case plan.CompleteRelease:
+		return t.completeRelease(ctx, a)
 	}
 	return plan.Receipt{}, fault.Newf(fault.Bug, "carry out %s: nobody does a %T", action.ID(), action)
 }
@@ -63,11 +70,11 @@ func (t *tagger) tag(ctx context.Context, a plan.Tag) (plan.Receipt, error) {
 	var said []string
 	for i, result := range results {
 		rec := &t.group.records[i]
-		version, moving := "", []string(nil)
+		version, moving, tag := "", []string(nil), ""
 		if t.group.takes(*rec, result, histories[i]) {
 			*rec = numbered(*rec, result)
 			t.group.taken[rec.Model] = true
-			version = plan.ImageTag(result.Version)
+			version, tag = plan.ImageTag(result.Version), result.Tag
 			moving = release.MovingTags(t.components()[i], result.Version, histories[i].Tags)
 			if err := t.workspace.SaveRecord(t.manifest, *rec); err != nil {
 				return plan.Receipt{}, err
@@ -75,6 +82,8 @@ func (t *tagger) tag(ctx context.Context, a plan.Tag) (plan.Receipt, error) {
 		}
 		receipt.Yields[plan.VersionOf(rec.Model)] = version
 		receipt.Yields[plan.MovingOf(rec.Model)] = strings.Join(moving, ",")
+		receipt.Yields[plan.TagOf(rec.Model)] = tag
+		receipt.Yields[plan.NotesOf(rec.Model)] = release.Changelog(result)
 		said = append(said, saidOf(*rec, result, version != ""))
 	}
 	receipt.Said = strings.Join(said, "; ")
@@ -225,16 +234,22 @@ func (t *tagger) saveRemote(ctx context.Context, a plan.SaveRecord) (plan.Receip
 	return plan.Receipt{Said: "kept under its identity in s3://" + t.Bucket}, err
 }
 
+// releaseOptions are those of the client that makes releases.
+func (a *app) releaseOptions(job ci.Job) gitlab.Options {
+	o := gitlab.Options{API: job.APIURL, Project: job.Project(), Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log()}
+	if token := a.getenv("TOWLINE_GIT_TOKEN"); token != "" {
+		o.Header, o.Token = gitlab.PrivateToken, secret.New(token)
+	}
+	return o
+}
+
 // publisher makes tags by GitLab releases; nil outside of a job.
 func (a *app) publisher() publisher {
 	job, inJob := a.job()
 	if !inJob {
 		return nil
 	}
-	o := gitlab.Options{API: job.APIURL, Project: job.Project(), Token: secret.New(a.getenv("CI_JOB_TOKEN")), Log: a.log()}
-	if token := a.getenv("TOWLINE_GIT_TOKEN"); token != "" {
-		o.Header, o.Token = gitlab.PrivateToken, secret.New(token)
-	}
+	o := a.releaseOptions(job)
 	client := gitlab.New(o)
 	return func(ctx context.Context, tags []gitlog.NewTag) error {
 		if o.API == "" || o.Project == "" || o.Token.Empty() {

@@ -97,6 +97,7 @@ func (a *app) runVersion(ctx context.Context, o versionOptions) error {
 		if err := a.saveVersions(ctx, repo, records); err != nil {
 			return err
 		}
+		a.namePipeline(ctx, records)
 	}
 
 	// Tell.

@@ -124,7 +124,7 @@ func (d *Download) get(ctx context.Context, span string) (*http.Response, error)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, mostBody))
-	return nil, &refusal{resp.StatusCode, said(text)}
+	return nil, refusalOf(resp, text)
 }
 
 // strong is a validator by which equal tags mean equal bytes, or "".

@@ -19,7 +19,6 @@ import (
 	"strings"
 	"time"
 
-	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/secret"
 	"gitlab.com/towline/towline/pkg/wire"
 )
@@ -55,9 +54,13 @@ func New(o Options) *Client {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{o: o, wire: wire.New(wire.Options{
-		UserAgent: "towline", MinWait: o.Wait, Proxy: http.ProxyFromEnvironment, Log: o.Log,
-	})}
+	c := &Client{o: o}
+	c.wire = wire.New(c.wireOptions())
+	return c
+}
+
+func (c *Client) wireOptions() wire.Options {
+	return wire.Options{UserAgent: "towline", MinWait: c.o.Wait, Proxy: http.ProxyFromEnvironment, Log: c.o.Log}
 }
 
 // mostBody is how much of an answer is read, in bytes.
@@ -67,12 +70,47 @@ const mostBody = 4 << 20
 type refusal struct {
 	status  int
 	message string
+	limit   string // what GitLab says of the limit that was exceeded
+}
+
+// refusalOf reads an answer that is not a success.
+func refusalOf(resp *http.Response, body []byte) *refusal {
+	r := &refusal{status: resp.StatusCode, message: said(body)}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		r.limit = limitOf(resp.Header)
+	}
+	return r
+}
+
+// limitOf says which limit was exceeded, in a few words. Limits of the
+// application come without headers.
+func limitOf(header http.Header) string {
+	name, most, ends := plain(header.Get("RateLimit-Name")), plain(header.Get("RateLimit-Limit")), plain(header.Get("RateLimit-ResetTime"))
+	if name == "" || most == "" {
+		return ""
+	}
+	text := name + " allows " + most + " requests"
+	if ends != "" {
+		text += ", again from " + ends
+	}
+	return text
+}
+
+// plain is a header's value, if it is a short one on one line.
+func plain(value string) string {
+	if len(value) > 60 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return ""
+	}
+	return value
 }
 
 func (r *refusal) Error() string {
 	text := fmt.Sprintf("GitLab answered %d %s", r.status, http.StatusText(r.status))
 	if r.message != "" {
 		text += ": " + r.message
+	}
+	if r.limit != "" {
+		text += " (" + r.limit + ")"
 	}
 	return text
 }
@@ -105,13 +143,23 @@ func (c *Client) callWith(ctx context.Context, method, path string, in, out any)
 	if err != nil {
 		return nil, err
 	}
+	return c.send(req, in != nil, out)
+}
+
+// send sends a request and reads the answer into out.
+func (c *Client) send(req *http.Request, typed bool, out any) (http.Header, error) {
+	return c.sendBy(c.wire.Do, req, typed, out)
+}
+
+// sendBy is send by a way of its own.
+func (c *Client) sendBy(do func(*http.Request) (*http.Response, error), req *http.Request, typed bool, out any) (http.Header, error) {
 	req.Header.Set("Accept", "application/json")
-	if in != nil {
+	if typed {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.wire.Do(req)
+	resp, err := do(req)
 	if err != nil {
-		return nil, err
+		return nil, wire.Clean(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostBody))
@@ -119,7 +167,7 @@ func (c *Client) callWith(ctx context.Context, method, path string, in, out any)
 		return nil, wire.Clean(err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, &refusal{resp.StatusCode, said(text)}
+		return resp.Header, refusalOf(resp, text)
 	}
 	if out == nil {
 		return resp.Header, nil
@@ -132,7 +180,21 @@ func (c *Client) callWith(ctx context.Context, method, path string, in, out any)
 
 // request is a request about the project, with the token.
 func (c *Client) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
-	address := strings.TrimSuffix(c.o.API, "/") + "/projects/" + url.PathEscape(c.o.Project) + path
+	return c.requestTo(ctx, method, c.address()+path, body)
+}
+
+// address is that of the project in the API.
+func (c *Client) address() string {
+	return strings.TrimSuffix(c.o.API, "/") + "/projects/" + url.PathEscape(c.o.Project)
+}
+
+// jobToken says whether the client logs in as a job.
+func (c *Client) jobToken() bool {
+	return http.CanonicalHeaderKey(c.o.Header) == http.CanonicalHeaderKey(JobToken)
+}
+
+// requestTo is a request to an address of the API, with the token.
+func (c *Client) requestTo(ctx context.Context, method, address string, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return nil, wire.Clean(err)
@@ -155,12 +217,16 @@ func said(body []byte) string {
 	var answer struct {
 		Message json.RawMessage `json:"message"`
 		Error   string          `json:"error"`
+		Code    string          `json:"error_code"` // of the calls that MLflow knows
 	}
 	text := string(body)
 	if json.Unmarshal(body, &answer) == nil {
-		text = answer.Error
-		if len(answer.Message) > 0 {
+		text = cmp.Or(answer.Error, answer.Code)
+		if len(answer.Message) > 0 && string(answer.Message) != "null" {
 			text = strings.Trim(string(answer.Message), `"`)
+		}
+		if answer.Code != "" && text != answer.Code {
+			text = answer.Code + ": " + text
 		}
 	}
 	text = strings.Join(strings.Fields(text), " ")
@@ -168,29 +234,4 @@ func said(body []byte) string {
 		text = text[:200] + "…"
 	}
 	return strings.ToValidUTF8(text, "")
-}
-
-// classify turns an error of a call into one with the setting to change.
-func classify(ctx context.Context, operation string, err error) error {
-	switch statusOf(err) {
-	case 0:
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", operation, context.Cause(ctx))
-		}
-		return fault.Newf(fault.Remote, "%s: %w", operation, err).Hintf("check that GitLab is up and can be reached, and run the job again")
-	case http.StatusUnauthorized:
-		return fault.Newf(fault.Denied, "%s: %w", operation, err).
-			Hintf("a job token lives as long as its job: run it again; of TOWLINE_GIT_TOKEN check that it has not expired")
-	case http.StatusForbidden:
-		return fault.Newf(fault.Denied, "%s: %w", operation, err).
-			Hintf("let the user who started the pipeline be a Developer at least, " +
-				"and create tags of this name (Settings, Repository, Protected tags)")
-	case http.StatusNotFound:
-		return fault.Newf(fault.Denied, "%s: %w", operation, err).
-			Hintf("GitLab hides what a token may not see: let releases be on for the project " +
-				"(Settings, General, Visibility) and the job token have access to it (Settings, CI/CD, Job token permissions)")
-	case http.StatusTooManyRequests:
-		return fault.Newf(fault.Remote, "%s: %w", operation, err).Hintf("GitLab limits its clients: run the job again in a minute")
-	}
-	return fault.Newf(fault.Remote, "%s: %w", operation, err).Hintf("run the job again")
 }

@@ -17,6 +17,7 @@ type Job struct {
 	Name     string `json:"name"`
 	Status   string `json:"status"` // success, failed, running…; GitLab adds more
 	Ref      string `json:"ref"`
+	URL      string `json:"web_url"`
 	Pipeline struct {
 		ID int64 `json:"id"`
 	} `json:"pipeline"`

@@ -189,7 +189,7 @@ func (c *Client) probe(ctx context.Context, address string, out any) (http.Heade
 	case err != nil:
 		return nil, wire.Clean(err)
 	case resp.StatusCode/100 != 2:
-		return nil, &refusal{resp.StatusCode, said(text)}
+		return nil, refusalOf(resp, text)
 	}
 	if err := json.Unmarshal(text, out); err != nil {
 		return nil, fault.Newf(fault.Remote, "read GitLab's answer: %w", fmt.Errorf("it is no JSON: %w", err)).Hintf("check the address of GitLab's API")

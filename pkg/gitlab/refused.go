@@ -40,7 +40,7 @@ func (c *Client) refused(ctx context.Context, operation string, err error) error
 // deniedHint is the setting to change for a token that was turned away. Not
 // found is the project here.
 func (c *Client) deniedHint(status int) string {
-	job := http.CanonicalHeaderKey(c.o.Header) == http.CanonicalHeaderKey(JobToken)
+	job := c.jobToken()
 	switch {
 	case status == http.StatusUnauthorized && job:
 		return "a job token lives as long as its job: fetch in script, not in after_script; " +

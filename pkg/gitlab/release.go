@@ -43,14 +43,14 @@ func (c *Client) CreateRelease(ctx context.Context, r Release) error {
 		return fault.Newf(fault.Denied, "%s: %w", operation, err).
 			Hintf("let the user who started the pipeline create tags of this name (Settings, Repository, Protected tags)")
 	default:
-		return classify(ctx, operation, err)
+		return c.explain(ctx, releasing, operation, err)
 	}
 	found, ours, look := c.tag(ctx, r)
 	switch {
 	case look != nil:
-		return classify(ctx, operation, errors.Join(err, look))
+		return c.explain(ctx, releasing, operation, errors.Join(err, look))
 	case !found && err != nil:
-		return classify(ctx, operation, err)
+		return c.explain(ctx, releasing, operation, err)
 	case !ours && err == nil:
 		// Between the two requests somebody made the tag, and we its release.
 		_ = c.call(ctx, http.MethodDelete, "/releases/"+url.PathEscape(r.Tag), nil, nil)
@@ -62,7 +62,7 @@ func (c *Client) CreateRelease(ctx context.Context, r Release) error {
 func (c *Client) settled(ctx context.Context, operation string, ours bool, err error) error {
 	switch {
 	case err != nil:
-		return classify(ctx, operation, err)
+		return c.explain(ctx, releasing, operation, err)
 	case !ours:
 		return ErrTaken
 	}

@@ -149,5 +149,25 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 	if at, err := http.ParseTime(text); err == nil {
 		return max(time.Until(at), 0), true
 	}
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return rateLimitReset(resp.Header.Get("RateLimit-Reset"))
+	}
 	return 0, false
+}
+
+// firstMoment is after what counts as a number of seconds to wait, and before
+// what counts as a moment in Unix time.
+const firstMoment = 1_000_000_000
+
+// rateLimitReset is the wait until a limit begins anew, for services that give
+// it in place of Retry-After: a moment in Unix time, as GitLab does, or seconds.
+func rateLimitReset(text string) (time.Duration, bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil || n < 0 || n > 100*firstMoment:
+		return 0, false
+	case n < firstMoment:
+		return time.Duration(n) * time.Second, true
+	}
+	return max(time.Until(time.Unix(n, 0)), 0), true
 }
