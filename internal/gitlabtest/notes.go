@@ -81,7 +81,7 @@ func (s *Server) request(at access, r *http.Request) *MergeRequest {
 }
 
 func (n *Note) describe() map[string]any {
-	return map[string]any{"id": n.ID, "body": n.Body, "system": n.System, "author": map[string]int{"id": n.Author}, "noteable_iid": n.Request}
+	return map[string]any{"id": n.ID, "body": n.Body, "system": n.System, "author": map[string]int{"id": n.Author}}
 }
 
 func (s *Server) listNotes(w http.ResponseWriter, r *http.Request, at access) {

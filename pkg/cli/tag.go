@@ -77,21 +77,9 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 	}
 
 	// Decide.
-	var plans []plan.Plan
-	for _, group := range groups {
-		p := plan.Tagging(o.through, d.Bucket, group.records)
-		for _, rec := range group.records {
-			p = append(p, plan.Announcing(rec.Model, a.announcement(repo, d, rec, o))...)
-		}
-		plans = append(plans, p)
-	}
+	plans := a.tagPlans(repo, d, groups, o)
 	if o.dry.on {
-		for i, p := range plans {
-			if err := a.printPlan(p, groups[i].records[0], d, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+		return a.printTagPlans(plans, groups, d)
 	}
 
 	// Act.
@@ -111,6 +99,28 @@ func (a *app) runTag(ctx context.Context, o tagOptions) error {
 
 	// Tell.
 	return a.tellTagged(groups)
+}
+
+// tagPlans are the plans of the groups, in the same order.
+func (a *app) tagPlans(repo repository, d destination, groups []tagGroup, o tagOptions) []plan.Plan {
+	var plans []plan.Plan
+	for _, group := range groups {
+		p := plan.Tagging(o.through, d.Bucket, group.records)
+		for _, rec := range group.records {
+			p = append(p, plan.Announcing(rec.Model, a.announcement(repo, d, rec, o))...)
+		}
+		plans = append(plans, p)
+	}
+	return plans
+}
+
+func (a *app) printTagPlans(plans []plan.Plan, groups []tagGroup, d destination) error {
+	for i, p := range plans {
+		if err := a.printPlan(p, groups[i].records[0], d, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recallDownstream brings the records up to date with what a downstream project
