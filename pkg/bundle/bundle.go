@@ -13,8 +13,9 @@
 //
 //	/opt/program          the model's folder, and the shared folders under their own paths
 //	/opt/towline/lib      the dependencies, a site-packages folder; console scripts in its bin/
-//	/opt/towline/bin      the entries train and serve
+//	/opt/towline/bin      the entries train and serve, of a model that is trained
 //	/opt/towline/entry.json  what the entries run
+//	/opt/towline/home     the home of the image's user, if it has one
 //
 // The repository's `models/a` becomes /opt/program itself, and its shared
 // folder `libs/features` becomes /opt/program/libs/features.

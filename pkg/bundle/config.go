@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -25,15 +26,16 @@ const (
 )
 
 const (
-	basePath   = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-	binFolder  = "/opt/towline/bin"
-	pythonPath = "/opt/program:/" + libFolder
+	basePath      = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	binFolder     = "/opt/towline/bin"
+	programFolder = "/opt/program"
+	pythonPath    = programFolder + ":/" + libFolder
 )
 
 // configFor is the image's configuration. It has neither entrypoint nor
 // command: SageMaker runs `train` and `serve`, which are found on the PATH, and
-// `evaluate` where a job names it as its entrypoint. It
-// has no user either: SageMaker expects its containers to run as root.
+// `evaluate` where a job names it as its entrypoint. Nor has it a user, unless
+// it is asked for: SageMaker expects its containers to run as root.
 func configFor(a plan.Package, from base, layers []blob) *v1.ConfigFile {
 	file := from.config.DeepCopy()
 	created := a.Created.UTC()
@@ -44,9 +46,9 @@ func configFor(a plan.Package, from base, layers []blob) *v1.ConfigFile {
 	file.Container, file.DockerVersion, file.Author = "", "", "" //nolint:staticcheck // a base may still have them
 	file.OS, file.Architecture, file.Variant = splitPlatform(a.Platform)
 	c := &file.Config
-	c.Entrypoint, c.Cmd, c.OnBuild, c.User, c.Hostname, c.Healthcheck = nil, nil, nil, "", "", nil
-	c.WorkingDir = "/opt/program"
-	c.Env = environment(c.Env)
+	c.Entrypoint, c.Cmd, c.OnBuild, c.User, c.Hostname, c.Healthcheck = nil, nil, nil, a.User, "", nil
+	c.WorkingDir = programFolder
+	c.Env = environment(a, c.Env)
 	c.Labels = labels(a, from, c.Labels)
 	if len(a.Serve) > 0 {
 		c.Labels[labelBind] = "true"
@@ -70,27 +72,60 @@ func comment(layer blob) string {
 	return keyMarker + layer.Key
 }
 
-// environment adds the image's folders to the base's variables. Console scripts
-// of the dependencies come last, so that none of them hides a program.
-func environment(of []string) []string {
-	path, libraries := basePath, ""
-	var env []string
+// environment adds the image's folders to the base's variables, and its own
+// variables over them. Console scripts of the dependencies come last on the
+// PATH, so that none of them hides a program.
+func environment(a plan.Package, of []string) []string {
+	own := ownVariables(a)
+	search, libraries := basePath, ""
+	var rest []string
 	for _, entry := range of {
-		switch name, value, _ := strings.Cut(entry, "="); name {
-		case "PATH":
-			path = value
-		case "PYTHONPATH":
+		name, value, _ := strings.Cut(entry, "=")
+		_, replaced := own[name]
+		switch {
+		case name == "PATH":
+			search = value
+		case name == "PYTHONPATH":
 			libraries = ":" + value
-		case "PYTHONUNBUFFERED":
-		default:
-			env = append(env, entry)
+		case !replaced && name != "PYTHONUNBUFFERED":
+			rest = append(rest, entry)
 		}
 	}
-	return append([]string{
-		"PATH=" + binFolder + ":" + path + ":/" + libFolder + "/bin",
-		"PYTHONPATH=" + pythonPath + libraries,
-		"PYTHONUNBUFFERED=1",
-	}, env...)
+	list := []string{"PATH=" + searchPath(a, search)}
+	if _, replaced := own["PYTHONPATH"]; !replaced {
+		list = append(list, "PYTHONPATH="+pythonPath+libraries)
+	}
+	if _, replaced := own["PYTHONUNBUFFERED"]; !replaced {
+		list = append(list, "PYTHONUNBUFFERED=1")
+	}
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		if own[name] != "" {
+			rest = append(rest, name+"="+own[name])
+		}
+	}
+	return append(list, rest...)
+}
+
+// ownVariables are those of the manifest, and the home of a user who has one.
+func ownVariables(a plan.Package) map[string]string {
+	own := map[string]string{}
+	if a.User != "" {
+		own["HOME"] = "/" + homeFolder
+	}
+	maps.Copy(own, a.Environment)
+	return own
+}
+
+// searchPath is the image's PATH over that of its base.
+func searchPath(a plan.Package, base string) string {
+	var folders []string
+	for _, folder := range a.Programs {
+		folders = append(folders, path.Join(programFolder, folder))
+	}
+	if len(a.Train) > 0 {
+		folders = append(folders, binFolder)
+	}
+	return strings.Join(append(folders, base, "/"+libFolder+"/bin"), ":")
 }
 
 // labels are the base's, without what it says of itself, and the image's own.

@@ -55,6 +55,9 @@ func (j *installation) key() string {
 	sum := sha256.New()
 	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %t\ncompressor %s\nlayers %d, %s\nrequirements %s\n",
 		LayoutVersion, j.platform, j.wheels, j.python, j.interpreter != "", compressor, maxDependencyLayers, splitting, j.content)
+	if j.alone {
+		_, _ = fmt.Fprintln(sum, "scripts alone")
+	}
 	return hex.EncodeToString(sum.Sum(nil))
 }
 

@@ -113,15 +113,20 @@ func newRecord(lines [][]string, kept map[string]*staged) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// scripts gives the console scripts in bin/ the image's interpreter. The folder
-// is last on the image's PATH, so that no script hides a program of the base.
-func (s *stage) scripts(python string) error {
+// scripts gives the console scripts in bin/ the image's interpreter, and tells
+// them where their libraries are if PYTHONPATH does not. The folder is last on
+// the image's PATH, so that no script hides a program of the base.
+func (s *stage) scripts(job *installation) error {
+	first := "#!/usr/bin/env python" + job.python + "\n"
+	if job.alone {
+		first += "import sys; sys.path.insert(1, \"/" + libFolder + "\")\n"
+	}
 	for i := range s.files {
 		file := &s.files[i]
 		if path.Dir(file.path) != "bin" {
 			continue
 		}
-		content, err := withInterpreter(file.onDisk, "#!/usr/bin/env python"+python+"\n")
+		content, err := withInterpreter(file.onDisk, first)
 		if err != nil {
 			return diskFault("read "+file.path, err)
 		}
@@ -132,7 +137,7 @@ func (s *stage) scripts(python string) error {
 	return nil
 }
 
-// withInterpreter gives a Python script with another first line, and nil for
+// withInterpreter gives a Python script with another beginning, and nil for
 // any other program. Where the interpreter's path is long or has a space,
 // installers write three lines that /bin/sh and Python both can read.
 func withInterpreter(name, first string) ([]byte, error) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 
+	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/plan"
 )
 
@@ -25,6 +27,19 @@ type entryFile struct {
 	Serve   []string `json:"serve,omitempty"`
 
 	Evaluate []string `json:"evaluate,omitempty"`
+}
+
+// homeFolder is the home of the image's user, who has no entry in /etc/passwd.
+const homeFolder = "opt/towline/home"
+
+// home is the one folder that belongs to the image's user. Group 0 may write to
+// it too, which is the group of whoever a cluster runs the image as.
+func home(user string) (item, error) {
+	uid, gid := 0, 0
+	if _, err := fmt.Sscanf(user+":0", "%d:%d", &uid, &gid); err != nil {
+		return item{}, fault.Newf(fault.Repository, "package for user %q: wanted uid or uid:gid", user).Hintf("correct image.user in towline.yaml")
+	}
+	return item{path: homeFolder, mode: 0o770, uid: uid, gid: gid}, nil
 }
 
 // entryItems are the programs of /opt/towline/bin that this image has, and entry.json.

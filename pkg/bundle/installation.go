@@ -20,6 +20,7 @@ type installation struct {
 	python      string // minor version
 	project     bool   // what is named is a project or its lock
 	locked      bool   // a project with a lock
+	alone       bool   // the image's PYTHONPATH is not Towline's: scripts find their libraries by themselves
 	folder      string // where the installer runs; "" is that of the file
 	interpreter string // a Python of that version on this host, which compiles; "" if there is none
 }
@@ -30,6 +31,7 @@ func (b *Bundler) installation(a plan.Package) (*installation, error) {
 		return nil, nil
 	}
 	job := &installation{name: path.Join(path.Clean(a.Path), a.Requirements), platform: a.Platform, python: a.Python}
+	_, job.alone = a.Environment["PYTHONPATH"]
 	job.file = filepath.Join(a.Root, filepath.FromSlash(job.name))
 	base := path.Base(job.name)
 	if foreignLocks[base] {

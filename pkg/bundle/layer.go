@@ -32,7 +32,9 @@ type item struct {
 	path string // slash-separated, absolute in the image, without the leading slash
 	mode fs.FileMode
 	size int64
-	open func() (io.ReadCloser, error)
+	open func() (io.ReadCloser, error) // nil for a folder
+
+	uid, gid int
 }
 
 // blob describes a layer that is written.
@@ -156,6 +158,11 @@ func writeFolders(archive *tar.Writer, known map[string]bool, folder string) err
 }
 
 func writeItem(archive *tar.Writer, it item, buffer []byte) error {
+	if it.open == nil {
+		return archive.WriteHeader(&tar.Header{
+			Typeflag: tar.TypeDir, Name: it.path + "/", Mode: int64(it.mode), Uid: it.uid, Gid: it.gid, ModTime: layerTime,
+		})
+	}
 	err := archive.WriteHeader(&tar.Header{
 		Typeflag: tar.TypeReg, Name: it.path, Mode: int64(it.mode), Size: it.size, ModTime: layerTime,
 	})

@@ -166,6 +166,40 @@ func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, f
 		}
 		layers = append(layers, layer)
 	}
+	small, err := smallLayers(ctx, a, out)
+	if err != nil {
+		return nil, err
+	}
+	layers = append(layers, small...)
+	if len(parts.code) == 0 {
+		return layers, nil
+	}
+	code, err := b.code(ctx, out, "code: "+count(len(parts.code), "file"), parts.code, before)
+	return append(layers, code), err
+}
+
+// smallLayers are the home of the image's user and the entries, as far as the
+// image has them.
+func smallLayers(ctx context.Context, a plan.Package, out *newLayout) ([]blob, error) {
+	var layers []blob
+	add := func(about string, items []item) error {
+		layer, err := writeLayer(ctx, out.blobs(), about, items)
+		layer.note(howBuilt, "small: written each time")
+		layers = append(layers, layer)
+		return err
+	}
+	if a.User != "" {
+		folder, err := home(a.User)
+		if err != nil {
+			return nil, err
+		}
+		if err := add("home of user "+a.User, []item{folder}); err != nil {
+			return nil, err
+		}
+	}
+	if len(a.Train) == 0 {
+		return layers, nil
+	}
 	items, err := entryItems(a)
 	if err != nil {
 		return nil, err
@@ -174,17 +208,7 @@ func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, f
 	if len(a.Evaluate) > 0 {
 		about = "entries: train, serve and evaluate"
 	}
-	entries, err := writeLayer(ctx, out.blobs(), about, items)
-	if err != nil {
-		return nil, err
-	}
-	entries.note(howBuilt, "small: written each time")
-	layers = append(layers, entries)
-	if len(parts.code) == 0 {
-		return layers, nil
-	}
-	code, err := b.code(ctx, out, "code: "+count(len(parts.code), "file"), parts.code, before)
-	return append(layers, code), err
+	return layers, add(about, items)
 }
 
 // worthAKey is the size, in bytes, from which on files are worth looking for

@@ -300,3 +300,40 @@ func TestALayoutThatIsNotWholeHasNoDigest(t *testing.T) {
 		t.Errorf("LayoutDigest() = %s, want none for an empty folder", digest)
 	}
 }
+
+// A model that is neither trained nor served is an image and no more: programs
+// on the PATH, variables and a user of its own, and no entries.
+func TestAnImageAndNoMore(t *testing.T) {
+	root := repository(t)
+	withWheel(t, root)
+	a := action(t, root)
+	a.Train, a.Serve = nil, nil
+	a.Programs, a.User = []string{"tools/bin"}, "1000"
+	a.Environment = map[string]string{"PYTHONPATH": "", "PYTHONUNBUFFERED": "", "LANG": "C.UTF-8"}
+	pack(t, warm(t), a)
+	_, _, config := readManifest(t, a.Layout)
+	want := []string{
+		"PATH=/opt/program/tools/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/towline/lib/bin",
+		"HOME=/opt/towline/home", "LANG=C.UTF-8",
+	}
+	if diff := cmp.Diff(want, config.Config.Env); diff != "" {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	if config.Config.User != "1000" || len(config.Config.ExposedPorts) > 0 {
+		t.Errorf("the image runs as %q and opens %v, want user 1000 and no port", config.Config.User, config.Config.ExposedPorts)
+	}
+	files := unpack(t, a.Layout)
+	for _, name := range []string{"opt/towline/bin/train", "opt/towline/bin/serve", "opt/towline/entry.json"} {
+		if _, there := files[name]; there {
+			t.Errorf("there is %s in an image that is not trained", name)
+		}
+	}
+	home := files["opt/towline/home/"].header
+	if home.Uid != 1000 || home.Gid != 0 || home.Mode != 0o770 {
+		t.Errorf("the home folder is %+v, want one of 1000:0 with mode 770", home)
+	}
+	script := files["opt/towline/lib/bin/towdep-answer"].content
+	if !strings.HasPrefix(script, "#!/usr/bin/env python3.11\nimport sys; sys.path.insert(1, \"/opt/towline/lib\")\n") {
+		t.Errorf("the console script begins with %.120q, and does not find its libraries without PYTHONPATH", script)
+	}
+}

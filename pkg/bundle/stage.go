@@ -57,7 +57,7 @@ func (b *Bundler) stage(ctx context.Context, job *installation, folder string) (
 	if err := s.checkNative(job, b.o.Log); err != nil {
 		return nil, err
 	}
-	if err := s.scripts(job.python); err != nil {
+	if err := s.scripts(job); err != nil {
 		return nil, err
 	}
 	if err := s.records(); err != nil {

@@ -87,7 +87,7 @@ func (a *app) addGlobals(root *cobra.Command) {
 	flags.StringVar(&a.model, "model", "", "name of one model, if the repository has several (TOWLINE_MODEL)")
 	flags.StringVar(&a.target, "target", "", "local or aws; local on a laptop, no default in a GitLab job (TOWLINE_TARGET)")
 	flags.StringVar(&a.env, "env", "", "environment of the manifest, for the target aws (TOWLINE_ENV)")
-	flags.StringVar(&a.base, "base", "", "base image of the target local, instead of none: a reference or oci:FOLDER (TOWLINE_LOCAL_BASE)")
+	flags.StringVar(&a.base, "base", "", "base image of the target local, instead of none: a reference, oci:FOLDER, or manifest for its image.base (TOWLINE_LOCAL_BASE)")
 	flags.StringVar(&a.output, "output", "text", "text or json")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "tell more of what is done")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {

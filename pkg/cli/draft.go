@@ -126,6 +126,7 @@ func readInputs(repo repository, r plan.Release) (release.Inputs, error) {
 	}
 	inputs := release.Inputs{
 		Base: placeless(r.Target.Base), Platform: r.Target.Platform, Python: r.Model.Image.Python, Layout: bundle.LayoutVersion,
+		Programs: r.Model.Image.Programs, ImageEnv: r.Model.Image.Environment, User: r.Model.Image.User,
 		Train: r.Model.Train.Command, Hyperparameters: r.Model.Train.Hyperparameters, TrainEnv: r.Model.Train.Environment,
 		Data: map[string]string{},
 	}

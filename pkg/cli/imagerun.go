@@ -80,6 +80,10 @@ func (a *app) readImageRun(o imageRunOptions) (imageRun, *workspace.Workspace, e
 		if err != nil {
 			return r, nil, err
 		}
+		if r.name != "" && o.image == "" && !model.Trained() {
+			return r, nil, fault.Newf(fault.Usage, "image run %s: %s has no such program, as it is not trained", r.name, model.Name).
+				Hintf("name a program of the image after --, such as: towline image run -- python --version")
+		}
 		r.model, place = &model, model.Name
 		r.rec, _ = ws.LoadRecord(repo.manifest, model.Name)
 		r.ref = or(o.image, ws.Image(repo.manifest, model.Name))

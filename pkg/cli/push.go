@@ -39,7 +39,7 @@ func newPush(a *app) *cobra.Command {
 		},
 	}
 	o.dry.register(cmd)
-	cmd.Flags().StringVar(&o.to, "to", "", "HOST/REPOSITORY, oci:FOLDER or FILE.tar, instead of the environment's registry; the record stays as it is")
+	cmd.Flags().StringVar(&o.to, "to", "", "HOST/REPOSITORY[:TAG], oci:FOLDER or FILE.tar, instead of the environment's registry; the record stays as it is")
 	return cmd
 }
 
@@ -113,9 +113,13 @@ func planCopy(layout, digest string, rec record.Record, to string) (plan.Plan, e
 	}
 	folder, isFolder := strings.CutPrefix(to, "oci:")
 	if !isFolder && !strings.HasSuffix(to, ".tar") {
-		push := plan.Push{Layout: layout, Repository: to, Digest: plan.Text(digest), Copy: true}
+		repository, named := splitTag(to)
+		push := plan.Push{Layout: layout, Repository: repository, Digest: plan.Text(digest), Copy: true}
 		if !strings.Contains(to, "/") {
-			return nil, fault.Newf(fault.Usage, "--to %s: wanted HOST/REPOSITORY, oci:FOLDER or FILE.tar", to)
+			return nil, fault.Newf(fault.Usage, "--to %s: wanted HOST/REPOSITORY[:TAG], oci:FOLDER or FILE.tar", to)
+		}
+		if named != "" {
+			tag = named
 		}
 		if tag != "" {
 			push.Tags = []string{tag}
@@ -127,4 +131,12 @@ func planCopy(layout, digest string, rec record.Record, to string) (plan.Plan, e
 		return nil, fault.Newf(fault.Usage, "--to %s: no such place", to).Hintf("name a folder or file beside %s", manifest.File)
 	}
 	return plan.Plan{plan.Export{Layout: layout, To: at, Archive: !isFolder, Tag: tag}}, nil
+}
+
+// splitTag parts a tag from a repository, whose host may have a port.
+func splitTag(to string) (repository, tag string) {
+	if i := strings.LastIndex(to, ":"); i > strings.LastIndex(to, "/") {
+		return to[:i], to[i+1:]
+	}
+	return to, ""
 }

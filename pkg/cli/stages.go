@@ -65,6 +65,10 @@ func packaged(r plan.Release) error {
 
 // pushed makes sure that there is an image to train with.
 func pushed(r plan.Release) error {
+	if !r.Model.Trained() {
+		return fault.Newf(fault.Repository, "train %s: the manifest has no train section", r.Model.Name).
+			Hintf("add train: with a command: to the model in towline.yaml; without it there is an image and no more")
+	}
 	if r.Record.Image == nil || r.Record.Image.Repository == "" {
 		return notYet("train", r, "its image is not pushed", "towline push")
 	}

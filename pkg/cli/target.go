@@ -14,6 +14,9 @@ import (
 	"gitlab.com/towline/towline/pkg/plan"
 )
 
+// ownBase is --base for the base that the manifest names.
+const ownBase = "manifest"
+
 // localName is the built-in environment: the embedded cloud on this machine.
 const localName = "local"
 
@@ -108,7 +111,7 @@ func (d destination) platform(image manifest.Image) string {
 
 // base is what the image of a model is built on, before it is pinned.
 func (d destination) base(image manifest.Image) (string, error) {
-	if d.local {
+	if d.local && d.localBase != ownBase {
 		return or(d.localBase, bundle.Scratch), nil
 	}
 	if image.Base == "" {

@@ -66,6 +66,9 @@ type External struct {
 	Base            string            `json:"base"`
 	Platform        string            `json:"platform"`
 	Python          string            `json:"python,omitempty"`
+	Programs        []string          `json:"programs,omitempty"`
+	ImageEnv        []string          `json:"imageEnvironment,omitempty"`
+	User            string            `json:"user,omitempty"`
 	Train           []string          `json:"train,omitempty"`
 	Serve           []string          `json:"serve,omitempty"`
 	Evaluate        []string          `json:"evaluate,omitempty"` // file and command
@@ -149,6 +152,7 @@ func (b Build) external() External {
 	return External{
 		Repository: b.Source.Repository, Ref: b.Source.Ref, Project: b.Project, Model: b.Model,
 		Base: b.Inputs.Base, Platform: b.Inputs.Platform, Python: b.Inputs.Python,
+		Programs: b.Inputs.Programs, ImageEnv: slices.Sorted(maps.Keys(b.Inputs.ImageEnv)), User: b.Inputs.User,
 		Train: b.Inputs.Train, Serve: b.Inputs.Serve, Evaluate: b.Inputs.Evaluate, Hyperparameters: b.Inputs.Hyperparameters,
 		Environment: slices.Sorted(maps.Keys(b.Inputs.TrainEnv)), Data: b.Inputs.Data,
 	}

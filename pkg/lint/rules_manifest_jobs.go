@@ -67,7 +67,10 @@ type instanceUse struct {
 }
 
 func instanceUses(m *Model) []instanceUse {
-	list := []instanceUse{{"train.instance", m.Train.Instance, "training", trainable()}}
+	var list []instanceUse
+	if m.Trained() {
+		list = append(list, instanceUse{"train.instance", m.Train.Instance, "training", trainable()})
+	}
 	if m.Serve != nil {
 		list = append(list, instanceUse{"serve.instance", m.Serve.Instance, "endpoints", hostable()})
 	}

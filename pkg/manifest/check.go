@@ -30,6 +30,7 @@ func check(m Manifest) []Problem {
 	for i, model := range m.Models {
 		at := fmt.Sprintf("models[%d]", i)
 		c.paths(at, model)
+		c.image(at, model)
 		c.channels(at+".train.channels", model)
 		c.variables(at+".train.environment", model.Train.Environment)
 		if model.Evaluate != nil {
@@ -142,6 +143,27 @@ func (c *checker) path(at, folder, name string) {
 	}
 	if top, _, _ := strings.Cut(whole, "/"); top == ".towline" || top == ".git" {
 		c.problem(at, "%s lies in %s, which is no part of a model", quoted(name), top)
+	}
+}
+
+// image refuses what an image cannot be, or what a model that is not trained
+// cannot have.
+func (c *checker) image(at string, model Model) {
+	trained := c.m.where[at+".train"] != Position{}
+	for i, folder := range model.Image.Programs {
+		c.path(fmt.Sprintf("%s.image.programs[%d]", at, i), model.Path, folder)
+	}
+	if model.Image.User != "" && (trained || model.Serve != nil) {
+		c.problem(at+".image.user", "SageMaker runs train and serve as root: name no user for a model that has them")
+	}
+	if _, set := model.Image.Environment["PATH"]; set {
+		c.problem(at+".image.environment.PATH", "the PATH is made from that of the base: name folders under image.programs")
+	}
+	if !trained && model.Evaluate != nil {
+		c.problem(at+".evaluate", "there is nothing to judge without train")
+	}
+	if !trained && model.Serve != nil {
+		c.problem(at+".serve", "there is nothing to serve without train")
 	}
 }
 

@@ -26,6 +26,9 @@ func Files(m Model) []Named {
 	if m.Image.Requirements != "" {
 		list = append(list, Named{"image.requirements", path.Join(m.Path, m.Image.Requirements), false})
 	}
+	for i, folder := range m.Image.Programs {
+		list = append(list, Named{fmt.Sprintf("image.programs[%d]", i), path.Join(m.Path, folder), true})
+	}
 	list = append(list, scripts("train.command", m.Path, m.Train.Command)...)
 	for _, name := range slices.Sorted(maps.Keys(m.Train.Channels)) {
 		if source := m.Train.Channels[name]; IsFolder(source) {

@@ -37,15 +37,17 @@ func TestCheckOfTheFilesThatTheManifestNames(t *testing.T) {
 		"models/url-risk/data/test/a.csv":  {},
 		"models/url-risk/evaluate.py":      {},
 		"models/url-risk/serve.py":         {},
+		"tools/bin/tool":                   {},
 	}
 	err := manifest.Check(m, repo)
-	if fault.KindOf(err) != fault.Repository || err.Error() != "read towline.yaml: 3 problems" {
+	if fault.KindOf(err) != fault.Repository || err.Error() != "read towline.yaml: 4 problems" {
 		t.Errorf("Check = %v of kind %v", err, fault.KindOf(err))
 	}
 	want := []string{
 		"towline.yaml:7:14: models[0].shared[0]: libs/features is not a folder",
 		"towline.yaml:20:25: models[0].train.command[1]: models/url-risk/train.py is not a file",
 		"towline.yaml:43:22: models[0].serve.sample.file: no file models/url-risk/sample.json",
+		"towline.yaml:50:23: models[2].image.programs[1]: no folder tools/usr/bin",
 	}
 	if diff := cmp.Diff(want, fault.DetailsOf(err)); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)
@@ -56,6 +58,7 @@ func TestCheckOfTheFilesThatTheManifestNames(t *testing.T) {
 	repo["libs/features/a.py"] = &fstest.MapFile{}
 	repo["models/url-risk/train.py"] = &fstest.MapFile{}
 	repo["models/url-risk/sample.json"] = &fstest.MapFile{}
+	repo["tools/usr/bin/tool"] = &fstest.MapFile{}
 	if err := manifest.Check(m, repo); err != nil {
 		t.Errorf("Check of a whole repository = %v %q", err, fault.DetailsOf(err))
 	}

@@ -10,6 +10,7 @@ import (
 // Schema and reference page are all made from it.
 type Key struct {
 	Default string // as YAML; "" for none
+	Whole   bool   // where the key is not there, those below it get no defaults either
 
 	Pattern string   // regular expression that the text, or each text of a list or map, matches
 	Takes   string   // the pattern in words
@@ -99,7 +100,8 @@ func modelKeys() map[string]Key {
 			Most: 20, Unique: true, Length: 254, Pattern: `^([^\s@]+@[^\s@]+|@[A-Za-z0-9_./-]+)$`,
 			Takes: "an address such as team@example.com, or a name such as @group/team",
 		},
-		"test": {Least: 1, Pattern: wordPattern, Takes: wordTakes},
+		"test":  {Least: 1, Pattern: wordPattern, Takes: wordTakes},
+		"train": {Whole: true},
 		"image.base": {
 			Pattern: `^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`, Length: 512,
 			Takes: "an image reference such as docker.io/library/python:3.11-slim, or scratch",
@@ -114,6 +116,18 @@ func modelKeys() map[string]Key {
 			OneOf:   []string{"3.9", "3.10", "3.11", "3.12", "3.13", "3.14"},
 		},
 		"image.requirements": {Length: 512},
+		"image.programs": {
+			Most: 10, Unique: true, Length: 256, Pattern: `^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`,
+			Takes: "a folder of the model such as bin, of letters, digits, dots, hyphens and underscores",
+		},
+		"image.environment": {
+			Most: 100, Length: 4096, Names: variablePattern, NameRule: variableTakes,
+			Pattern: wordPattern, Takes: wordTakes,
+		},
+		"image.user": {
+			Pattern: `^[1-9][0-9]{0,8}(:(0|[1-9][0-9]{0,8}))?$`,
+			Takes:   "a number such as 1000, or two such as 1000:1000; a name means nothing to an image that is not unpacked",
+		},
 
 		"image.repository.immutable": {Default: "true"},
 		"image.repository.scan":      {Default: "true"},

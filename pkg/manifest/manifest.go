@@ -37,7 +37,7 @@ type Model struct {
 	Test     []string  `yaml:"test,omitempty" json:"test,omitempty"`         // command of the model's own tests, run in the model's folder with its dependencies; none: it has no tests
 	Version  Version   `yaml:"version,omitempty" json:"version,omitempty"`   // how its versions are counted
 	Image    Image     `yaml:"image,omitempty" json:"image,omitempty"`       // what the code is packaged on and with
-	Train    Train     `yaml:"train" json:"train"`                           // how the model is trained
+	Train    Train     `yaml:"train,omitempty" json:"train,omitzero"`        // how the model is trained; none: it is an image and no more, packaged and published
 	Evaluate *Evaluate `yaml:"evaluate,omitempty" json:"evaluate,omitempty"` // how a trained model is judged; none: it is not
 	Serve    *Serve    `yaml:"serve,omitempty" json:"serve,omitempty"`       // how the model answers requests; none: it is not served
 }
@@ -56,6 +56,9 @@ type Image struct {
 	Platforms    []string `yaml:"platforms,omitempty" json:"platforms,omitempty"`       // os/arch[/variant]
 	Python       string   `yaml:"python,omitempty" json:"python,omitempty"`             // minor version
 	Requirements string   `yaml:"requirements,omitempty" json:"requirements,omitempty"` // requirements file, pyproject.toml or uv.lock, relative to the model's folder; none: no dependencies
+	Programs     []string `yaml:"programs,omitempty" json:"programs,omitempty"`         // folders of programs, relative to the model's folder, that are put on the image's PATH
+	Environment  Scalars  `yaml:"environment,omitempty" json:"environment,omitempty"`   // variables of every program in the image; an empty one is taken out
+	User         string   `yaml:"user,omitempty" json:"user,omitempty"`                 // uid, or uid:gid, that programs run as, with a home folder of its own; for images that are neither trained nor served, as SageMaker runs containers as root
 
 	Repository ImageRepository `yaml:"repository,omitempty" json:"repository,omitzero"` // how its repository is created where there is none
 }
@@ -148,6 +151,9 @@ type Scalars map[string]string
 
 // Duration is a length of time written like 90s, 15m or 2h.
 type Duration time.Duration
+
+// Trained says whether the model is trained at all, or is an image and no more.
+func (m Model) Trained() bool { return len(m.Train.Command) > 0 }
 
 // Model finds a model by name.
 func (m Manifest) Model(name string) (Model, bool) {

@@ -143,6 +143,9 @@ func (r *reader) readAbsent(parent *yaml.Node, v reflect.Value, at place, option
 		r.problem(parent, at, "the key is missing")
 		return
 	}
+	if r.keys[at.key].Whole {
+		return
+	}
 	text := r.keys[at.key].Default
 	if text == "" && v.Kind() == reflect.Struct {
 		text = "{}"

@@ -24,7 +24,10 @@ type Package struct {
 	Platform     string            `json:"platform,omitempty"`     // os/arch[/variant]
 	Python       string            `json:"python,omitempty"`       // minor version
 	Requirements string            `json:"requirements,omitempty"` // file, relative to the model's folder; "" for none
-	Train        []string          `json:"train,omitempty"`        // commands of the entries
+	Programs     []string          `json:"programs,omitempty"`     // folders relative to the model's folder, for the PATH
+	Environment  map[string]string `json:"environment,omitempty"`  // variables of the image; an empty one is taken out
+	User         string            `json:"user,omitempty"`         // uid[:gid]; "" is root
+	Train        []string          `json:"train,omitempty"`        // commands of the entries; nil for an image and no more
 	Serve        []string          `json:"serve,omitempty"`        // nil for a model that is not served
 	Evaluate     []string          `json:"evaluate,omitempty"`     // nil for a model that is measured by its training alone
 	Labels       map[string]string `json:"labels,omitempty"`
@@ -50,6 +53,7 @@ func (Package) ID() string { return "package" }
 // Facts name the parts of the image.
 func (a Package) Facts() []Fact {
 	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
+		"programs", strings.Join(a.Programs, ", "), "environment", pairs(a.Environment), "user", a.User,
 		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "),
 		"evaluate", strings.Join(a.Evaluate, " "), "format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
 }

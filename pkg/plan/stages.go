@@ -11,13 +11,17 @@ import (
 	"gitlab.com/towline/towline/pkg/release"
 )
 
-// Whole is the whole way of a release: from its files to a prediction.
+// Whole is the whole way of a release: from its files to a prediction, or to
+// an image where there is no more.
 func Whole(r Release) Plan {
-	steps := slices.Concat(Packaging(r), Publishing(r), Training(r), Judging(r))
-	if r.Model.Serve == nil {
-		return steps
+	steps := slices.Concat(Packaging(r), Publishing(r))
+	if r.Model.Trained() {
+		steps = slices.Concat(steps, Training(r), Judging(r))
 	}
-	return slices.Concat(steps, Deploying(r), Asking(r))
+	if r.Model.Serve != nil {
+		steps = slices.Concat(steps, Deploying(r), Asking(r))
+	}
+	return steps
 }
 
 // Packaging builds the image, unless this identity is packaged already.
@@ -34,8 +38,9 @@ func Packaging(r Release) Plan {
 		Project: r.Record.Project, Model: r.Record.Model,
 		Root: r.Root, Path: r.Model.Path, Shared: r.Model.Shared, Exclude: r.Exclude,
 		Base: r.Target.Base, Platform: r.Target.Platform, Python: r.Model.Image.Python,
-		Requirements: r.Model.Image.Requirements,
-		Train:        r.Model.Train.Command, Serve: r.serveCommand(), Evaluate: r.evaluateCommand(), EvaluationFile: r.evaluationFile(),
+		Requirements: r.Model.Image.Requirements, Programs: r.Model.Image.Programs,
+		Environment: r.Model.Image.Environment, User: r.Model.Image.User,
+		Train: r.Model.Train.Command, Serve: r.serveCommand(), Evaluate: r.evaluateCommand(), EvaluationFile: r.evaluationFile(),
 		Labels: r.labels(), Created: r.Created, Layout: r.Layout,
 		Format: r.Format, Variants: r.Variants, Reuse: r.reuse(),
 	}}

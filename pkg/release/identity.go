@@ -27,6 +27,9 @@ type Inputs struct {
 	Platform        string            `json:"platform,omitempty"` // os/arch[/variant]
 	Python          string            `json:"python,omitempty"`   // minor version
 	Layout          string            `json:"layout,omitempty"`   // version of the image's layout
+	Programs        []string          `json:"programs,omitempty"` // folders on the image's PATH
+	ImageEnv        map[string]string `json:"image_env,omitempty"`
+	User            string            `json:"user,omitempty"`
 	Train           []string          `json:"train,omitempty"`    // command
 	Serve           []string          `json:"serve,omitempty"`    // command
 	Evaluate        []string          `json:"evaluate,omitempty"` // file and command; nil for a model that is measured by its training alone
@@ -48,8 +51,9 @@ const identityFormat = "towline identity 1"
 // length and its items; a map its length and its pairs, in the order of their
 // keys; files are in the order of their paths, each as path, "x" or "-", and
 // hash. So no two inputs share an encoding, and the order in which files and
-// keys are given does not matter. Evaluate comes last, and only if it is there:
-// models that had an identity before it was among the inputs keep theirs.
+// keys are given does not matter. Evaluate, and what an image has of its own
+// (programs, variables, a user), come last, and only if they are there: models
+// that had an identity before they were among the inputs keep theirs.
 func Identity(in Inputs) string {
 	e := encoder{sha256.New()}
 	e.text(identityFormat)
@@ -67,6 +71,11 @@ func Identity(in Inputs) string {
 	e.text("seed", in.Seed)
 	if len(in.Evaluate) > 0 {
 		e.list("evaluate", in.Evaluate)
+	}
+	if len(in.Programs) > 0 || len(in.ImageEnv) > 0 || in.User != "" {
+		e.list("programs", in.Programs)
+		e.pairs("image env", in.ImageEnv)
+		e.text("user", in.User)
 	}
 	return hex.EncodeToString(e.Sum(nil))
 }

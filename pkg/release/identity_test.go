@@ -62,6 +62,9 @@ func TestIdentityDependsOnEverything(t *testing.T) {
 		"the data's channel":       func(in *release.Inputs) { in.Data = map[string]string{"training": "44", "test": "55"} },
 		"the evaluate command":     func(in *release.Inputs) { in.Evaluate = []string{"evaluation.json", "python", "evaluate.py"} },
 		"the evaluation's file":    func(in *release.Inputs) { in.Evaluate = []string{"scores.json", "python", "evaluate.py"} },
+		"the programs":             func(in *release.Inputs) { in.Programs = []string{"bin"} },
+		"the image's variables":    func(in *release.Inputs) { in.ImageEnv = map[string]string{"LOG": "info"} },
+		"the image's user":         func(in *release.Inputs) { in.User = "1000" },
 		"the seed":                 func(in *release.Inputs) { in.Seed = "8" },
 	}
 	seen := map[string]string{release.Identity(inputs()): "nothing"}
