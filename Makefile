@@ -3,6 +3,7 @@
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 30s
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3)
+IMAGE_BASE ?= manifest
 VERSION ?= $(or $(shell git describe --tags --dirty 2>/dev/null),dev)
 
 CACHE := $(CURDIR)/.cache
@@ -39,6 +40,12 @@ demo: build $(UV) $(DEMO_STAMP) ## From a repository to a served model, on this 
 .PHONY: build
 build: ## Build bin/towline
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/towline ./cmd/towline
+
+.PHONY: image
+image: build $(UV) ## Package the image of the CI jobs by towline itself: no daemon, no root
+	@mkdir -p image/bin
+	@cp bin/towline image/bin/towline
+	bin/towline package -C image --target local --base $(IMAGE_BASE)
 
 .PHONY: test
 test: lint $(VENV_STAMP) ## Lint, and every test that needs neither root nor Debian's packages

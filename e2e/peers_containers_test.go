@@ -44,24 +44,28 @@ func registry(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], address)
 }
 
-// pythonBase is the folder of an OCI layout: a Debian with its Python, and
-// nothing else that a model needs.
+// pythonBase is the folder of an OCI layout: a Debian with what the base of
+// image/towline.yaml has of it, git and its Python, and nothing else that a
+// model needs. It trusts what this machine trusts.
 func (b imageBuilder) pythonBase() string {
 	b.t.Helper()
-	layout := filepath.Join(b.cache, debianRelease+"-python-oci")
+	layout := filepath.Join(b.cache, debianRelease+"-scm-oci")
 	if _, err := os.Stat(filepath.Join(layout, "index.json")); err == nil {
 		return layout
 	}
-	tree := filepath.Join(b.cache, debianRelease+"-python")
+	tree := filepath.Join(b.cache, debianRelease+"-scm")
 	if _, err := os.Stat(tree + ".done"); err != nil {
 		b.run(b.root, "rm", "-rf", tree)
-		b.run(b.root, "debootstrap", "--variant=minbase", "--include=python3.11", debianRelease, tree, b.mirror())
+		b.run(b.root, "debootstrap", "--variant=minbase", "--include=ca-certificates,git,mercurial", debianRelease, tree, b.mirror())
 		b.run(b.root, "rm", "-rf", tree+"/var/cache/apt", tree+"/var/lib/apt/lists", tree+"/dev")
+		if certificates := machineCertificates(); certificates != "" {
+			b.run(b.root, "cp", certificates, tree+"/etc/ssl/certs/ca-certificates.crt")
+		}
 		b.write(tree+".done", nil)
 	}
 	container := b.buildah("from", "scratch")
 	b.buildah("add", "--quiet", container, tree, "/")
-	image := "localhost/towline-python:" + debianRelease
+	image := "localhost/towline-scm:" + debianRelease
 	b.buildah("commit", "--quiet", "--rm", container, image)
 	b.run(b.root, "rm", "-rf", layout+".new")
 	b.buildah("push", "--quiet", image, "oci:"+layout+".new")
