@@ -4,7 +4,7 @@ GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 30s
 PYTHON ?= $(or $(shell command -v python3.11),$(shell command -v python3),python3)
 IMAGE_BASE ?= manifest
-VERSION ?= $(or $(shell git describe --tags --dirty 2>/dev/null),dev)
+VERSION := $(or $(VERSION),$(shell git describe --tags --dirty 2>/dev/null),dev)
 
 CACHE := $(CURDIR)/.cache
 GOLANGCI := $(CACHE)/bin/golangci-lint
@@ -46,6 +46,12 @@ image: build $(UV) ## Package the image of the CI jobs by towline itself: no dae
 	@mkdir -p image/bin
 	@cp bin/towline image/bin/towline
 	bin/towline package -C image --target local --base $(IMAGE_BASE)
+
+.PHONY: push-image
+push-image: ## Push that image to IMAGE=HOST/REPOSITORY:TAG, and write its digest to image.env
+	bin/towline push -C image --to $(IMAGE)
+	@sed -n 's|^TOWLINE_IMAGE_DIGEST=|TOWLINE_CI_IMAGE=$(patsubst %:$(lastword $(subst :, ,$(IMAGE))),%,$(IMAGE))@|p' image/.towline/release.env > image.env
+	@cat image.env
 
 .PHONY: test
 test: lint $(VENV_STAMP) ## Lint, and every test that needs neither root nor Debian's packages

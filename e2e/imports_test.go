@@ -69,6 +69,7 @@ var rooms = map[string]room{
 	"pkg/cli": {floor: floorHall},
 
 	"cmd/docgen":          {floor: floorMain},
+	"cmd/pin":             {floor: floorMain},
 	"cmd/towline":         {floor: floorMain},
 	"cmd/towline-trigger": {floor: floorMain},
 }

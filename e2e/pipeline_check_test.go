@@ -25,13 +25,23 @@ func examine(config tree, stages []string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
+	problems := examineOrder(all, stages)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		examineJob(all[name], func(format string, args ...any) {
+			problems = append(problems, name+": "+fmt.Sprintf(format, args...))
+		})
+	}
+	return problems
+}
+
+// examineOrder says which jobs cannot come after those that they need.
+func examineOrder(all map[string]tree, stages []string) []string {
 	var problems []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		problem := func(format string, args ...any) {
 			problems = append(problems, name+": "+fmt.Sprintf(format, args...))
 		}
 		job := all[name]
-		examineJob(job, problem)
 		stage := fmt.Sprint(job["stage"])
 		if !slices.Contains(stages, stage) {
 			problem("there is no stage %s in %v", stage, stages)
@@ -91,7 +101,7 @@ func examineJob(job tree, problem func(string, ...any)) {
 		return
 	}
 	image := fmt.Sprint(job["image"])
-	if image != "$TOWLINE_IMAGE" && !pinnedImage.MatchString(image) {
+	if image != "$TOWLINE_IMAGE" && image != "$TOWLINE_CI_IMAGE" && !pinnedImage.MatchString(image) {
 		problem("image %s is not pinned", image)
 	}
 	if job["timeout"] == nil {
