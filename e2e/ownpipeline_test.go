@@ -170,4 +170,3 @@ func TestReleaseCommit(t *testing.T) {
 		t.Errorf("made again, the release is %s, want %s", again, first)
 	}
 }
-
