@@ -51,7 +51,7 @@ image: build $(UV) ## Package the image of the CI jobs by towline itself: no dae
 push-image: ## Push that image to IMAGE=HOST/REPOSITORY:TAG, and write its digest to image.env
 	bin/towline push -C image --to $(IMAGE)
 	@sed -n 's|^TOWLINE_IMAGE_DIGEST=|TOWLINE_CI_IMAGE=$(patsubst %:$(lastword $(subst :, ,$(IMAGE))),%,$(IMAGE))@|p' image/.towline/release.env > image.env
-	@cat image.env
+	@grep . image.env
 
 .PHONY: test
 test: lint $(VENV_STAMP) ## Lint, and every test that needs neither root nor Debian's packages
