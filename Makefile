@@ -50,7 +50,7 @@ image: build $(UV) ## Package the image of the CI jobs by towline itself: no dae
 .PHONY: push-image
 push-image: ## Push that image to IMAGE=HOST/REPOSITORY:TAG, and write its digest to image.env
 	bin/towline push -C image --to $(IMAGE)
-	@sed -n 's|^TOWLINE_IMAGE_DIGEST=|TOWLINE_CI_IMAGE=$(patsubst %:$(lastword $(subst :, ,$(IMAGE))),%,$(IMAGE))@|p' image/.towline/release.env > image.env
+	@sed -n 's|^TOWLINE_IMAGE_DIGEST=|TOWLINE_IMAGE=$(patsubst %:$(lastword $(subst :, ,$(IMAGE))),%,$(IMAGE))@|p' image/.towline/release.env > image.env
 	@grep . image.env
 
 .PHONY: test

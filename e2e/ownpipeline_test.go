@@ -124,7 +124,7 @@ func TestReleaseCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := append(os.Environ(), "VERSION=1.2.0", "TOWLINE_CI_IMAGE="+releaseImage, "CI_JOB_TOKEN=no-secret",
+	env := append(os.Environ(), "VERSION=1.2.0", "TOWLINE_IMAGE="+releaseImage, "CI_JOB_TOKEN=no-secret",
 		"CI_PROJECT_URL=file://"+strings.TrimSuffix(origin, ".git"), "GIT_CONFIG_GLOBAL="+os.DevNull)
 	run := func(name string, args ...string) string {
 		t.Helper()

@@ -101,7 +101,7 @@ func examineJob(job tree, problem func(string, ...any)) {
 		return
 	}
 	image := fmt.Sprint(job["image"])
-	if image != "$TOWLINE_IMAGE" && image != "$TOWLINE_CI_IMAGE" && !pinnedImage.MatchString(image) {
+	if image != "$TOWLINE_IMAGE" && !pinnedImage.MatchString(image) {
 		problem("image %s is not pinned", image)
 	}
 	if job["timeout"] == nil {

@@ -35,7 +35,8 @@ func Prefix(model string) string {
 
 // Env is the record's dotenv form, one NAME=value a line, for GitLab's
 // artifacts:reports:dotenv. What is not known has no line. No name is that of
-// a variable that Towline reads itself.
+// a variable that Towline or its components read themselves, such as
+// TOWLINE_IMAGE.
 func (r Record) Env(prefix string) ([]byte, error) {
 	if !envPrefix().MatchString(prefix) {
 		return nil, fault.Newf(fault.Bug, "write %s: %q begins no variable's name", EnvFile, prefix)
@@ -75,7 +76,7 @@ func (r Record) variables() []variable {
 	}
 	if r.Image != nil {
 		if r.Image.Repository != "" {
-			list = append(list, variable{"IMAGE", r.Image.Repository + "@" + r.Image.Digest})
+			list = append(list, variable{"IMAGE_URI", r.Image.Repository + "@" + r.Image.Digest})
 		}
 		list = append(list, variable{"IMAGE_DIGEST", r.Image.Digest})
 	}

@@ -189,7 +189,7 @@ func TestEnvIsWhatGitLabReads(t *testing.T) {
 	want := map[string]string{
 		"TOWLINE_VERSION": "1.2.3", "TOWLINE_CANDIDATE": "1.2.3-cand.42", "TOWLINE_BASE": "1.2.2", "TOWLINE_RELEASED": "true",
 		"TOWLINE_IDENTITY": strings.Repeat("0a", 32), "TOWLINE_COMMIT": strings.Repeat("c", 40),
-		"TOWLINE_IMAGE":        "registry.example.com/threat-scoring/url-risk@" + digest,
+		"TOWLINE_IMAGE_URI":    "registry.example.com/threat-scoring/url-risk@" + digest,
 		"TOWLINE_IMAGE_DIGEST": digest,
 		"TOWLINE_TRAINING_JOB": "threat-scoring-url-risk-1-2-3-cand-42",
 		"TOWLINE_MODEL_DATA":   "s3://bucket/model.tar.gz",
