@@ -124,7 +124,7 @@ func TestReleaseCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	env := append(os.Environ(), "VERSION=1.2.0", "TOWLINE_IMAGE="+releaseImage, "CI_JOB_TOKEN=no-secret",
+	env := append(os.Environ(), "VERSION=1.2.0", "TOWLINE_IMAGE="+releaseImage, "CI_JOB_TOKEN=no-secret", "CI_REGISTRY_IMAGE=registry.example.com/towline/towline",
 		"CI_PROJECT_URL=file://"+strings.TrimSuffix(origin, ".git"), "GIT_CONFIG_GLOBAL="+os.DevNull)
 	run := func(name string, args ...string) string {
 		t.Helper()
@@ -165,6 +165,11 @@ func TestReleaseCommit(t *testing.T) {
 	}
 
 	run("git", "reset", "--quiet", "--hard", source)
+	stranger := exec.Command(".ci/release")
+	stranger.Dir, stranger.Env = project, append(env, "TOWLINE_IMAGE="+strings.Replace(releaseImage, "towline/", "stranger/", 1))
+	if out, err := stranger.CombinedOutput(); err == nil || !strings.Contains(string(out), "no variable TOWLINE_IMAGE may be set") {
+		t.Errorf("an image of another project is pinned: %v\n%s", err, out)
+	}
 	run(".ci/release")
 	if again := run("git", "-C", origin, "rev-parse", "release/1.2.0"); again != first {
 		t.Errorf("made again, the release is %s, want %s", again, first)
