@@ -77,7 +77,17 @@ func TestWhatAnInstallerSaysIsUnderstood(t *testing.T) {
 		{"pip's words for a missing wheel",
 			"ERROR: Could not find a version that satisfies the requirement docopt==0.6.2 (from versions: none)\nERROR: No matching distribution found for docopt==0.6.2\n", 1,
 			fault.Missing, "no wheel of docopt==0.6.2", "choose a version", "ERROR: No matching distribution found for docopt==0.6.2"},
-		{"something else", "error: oh no\n", 3, fault.Remote, "the installer broke down", "", "error: oh no"},
+		{"versions that contradict each other",
+			"error: No solution found when resolving dependencies\n" +
+				"  cause: Because you require numpy==2.4.6 and numpy==2.4.5, we can conclude that your requirements are unsatisfiable.\n", 1,
+			fault.Repository, "what it asks for contradicts itself", "one of the versions", ""},
+		{"a dependency that has to be built", "error: Building source distributions is disabled, but attempted to build `lib`\n", 1,
+			fault.Repository, "a dependency has to be built, and only wheels are installed", "--find-links", ""},
+		{"a repository of git that has to be built", "error: Failed to download and build `foo @ git+https://git.example/foo.git`\n", 1,
+			fault.Repository, "foo @ git+https://git.example/foo.git has to be built", "build a wheel", ""},
+		{"a file that is no text", "error: failed to decode file `requirements.txt`: stream did not contain valid UTF-8\n", 2,
+			fault.Repository, "it is no text in UTF-8", "write the file anew", ""},
+		{"something else", "error: oh no\n", 3, fault.Remote, "the installer broke down", "its last words are above", "error: oh no"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := repository(t)
@@ -249,7 +259,10 @@ func TestRequirementsThatCannotBeUsed(t *testing.T) {
 	}{
 		{"no such file", "requirements.txt", nil, "no file requirements.txt", "add the file"},
 		{"an empty file", "requirements.txt", map[string]string{"requirements.txt": ""}, "requirements.txt is empty", "remove image.requirements"},
-		{"a lock of another tool", "poetry.lock", map[string]string{"poetry.lock": "x\n"}, "read poetry.lock: wanted a requirements file, pyproject.toml or uv.lock", "with the tool that made it"},
+		{"a lock of another tool", "poetry.lock", map[string]string{"poetry.lock": "x\n"}, "read poetry.lock: wanted a requirements file, pyproject.toml or uv.lock", "poetry export"},
+		{"an environment of conda", "environment.yml", map[string]string{"environment.yml": "name: x\n"}, "read environment.yml: wanted a requirements file", "pip list"},
+		{"a project in poetry's own words", "pyproject.toml", map[string]string{"pyproject.toml": "[tool.poetry]\nname = \"m\"\n"}, "read pyproject.toml: it has no [project] table", "poetry export"},
+		{"a folder that is to be editable", "requirements.txt", map[string]string{"requirements.txt": "-e ./lib\n"}, "install requirements.txt: ./lib is to be editable", "PYTHONPATH"},
 		{"no such project", "pyproject.toml", nil, "no file pyproject.toml", "add the file"},
 		{"no such lock", "uv.lock", map[string]string{"pyproject.toml": "[project]\n"}, "no file uv.lock", "add the file"},
 		{"an empty lock", "uv.lock", map[string]string{"pyproject.toml": "[project]\n", "uv.lock": ""}, "uv.lock is empty", "uv lock"},

@@ -34,9 +34,9 @@ func (b *Bundler) installation(a plan.Package) (*installation, error) {
 	_, job.alone = a.Environment["PYTHONPATH"]
 	job.file = filepath.Join(a.Root, filepath.FromSlash(job.name))
 	base := path.Base(job.name)
-	if foreignLocks[base] {
+	if export := foreignLocks[base]; export != "" {
 		return nil, fault.Newf(fault.Repository, "read %s: wanted a requirements file, pyproject.toml or uv.lock", job.name).
-			Hintf("write a requirements file with the tool that made it, and name that under image.requirements")
+			Hintf("write a requirements file with %s, and name that under image.requirements", export)
 	}
 	job.project = base == projectFile || base == lockFile
 	err := job.read()
@@ -57,10 +57,15 @@ func (j *installation) read() error {
 		return j.readProject()
 	}
 	requirements, err := readRequirements(j.file, j.name)
-	if err == nil && requirements.count > 0 {
+	switch {
+	case err != nil:
+		return err
+	case requirements.editable != "":
+		return editableFault(j.name, requirements.editable)
+	case requirements.count > 0:
 		j.content = requirements.hash
 	}
-	return err
+	return nil
 }
 
 // wheelPlatform is uv's name of the platform, or "" where the image will run

@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"sync"
@@ -43,6 +44,13 @@ var (
 	badLine = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`(?i)couldn't parse|could not parse|unexpected .* in .*requirements|invalid requirement`)
 	})
+	contradict = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`we can conclude that your requirements are unsatisfiable|ResolutionImpossible`)
+	})
+	noBuild = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("Building source distributions (?:for `([^`]+)` )?is disabled|Failed to (?:download and )?build `([^`]+)`")
+	})
+	noText   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)did not contain valid UTF-8|codec can't decode`) })
 	fullDisk = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`) })
 	noPython = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`No interpreter found|no interpreter found`) })
 )
@@ -76,6 +84,8 @@ func judgeInstall(job *installation, text string, network bool) *fault.Error {
 	case badHash().MatchString(text):
 		return fault.Newf(fault.Repository, "install %s: a package does not match its hash", job.name).
 			Hintf("write the file anew, and find out why the package has changed")
+	case noText().MatchString(text):
+		return fault.Newf(fault.Repository, "install %s: it is no text in UTF-8", job.name).Hintf("write the file anew")
 	case badLine().MatchString(text):
 		return fault.Newf(fault.Repository, "install %s: a line is no requirement", job.name).Hintf("correct the line")
 	}
@@ -87,7 +97,16 @@ func judgeInstall(job *installation, text string, network bool) *fault.Error {
 		return fault.Newf(fault.Missing, "install %s: %s is not in the package index", job.name, name).
 			Hintf("correct its name or version, or name the index that has it (UV_INDEX_URL)")
 	}
-	return fault.Newf(fault.Remote, "install %s: the installer broke down", job.name)
+	if contradict().MatchString(text) {
+		return fault.Newf(fault.Repository, "install %s: what it asks for contradicts itself", job.name).
+			Hintf("change one of the versions named above")
+	}
+	if found := noBuild().FindString(text); found != "" {
+		return fault.Newf(fault.Repository, "install %s: %s has to be built, and only wheels are installed", job.name, cmp.Or(group1(noBuild(), text), "a dependency")).
+			Hintf("build a wheel of it and name its folder by a --find-links line; code of this repository belongs under shared in towline.yaml")
+	}
+	return fault.Newf(fault.Remote, "install %s: the installer broke down", job.name).
+		Hintf("its last words are above: correct %s, or try again", job.name)
 }
 
 // group1 is the first group that took part in the first match.

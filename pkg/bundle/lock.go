@@ -7,7 +7,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/proc"
@@ -18,8 +20,18 @@ const (
 	lockFile    = "uv.lock"
 )
 
-// foreignLocks are locks of tools that cannot be asked for requirements here.
-var foreignLocks = map[string]bool{"poetry.lock": true, "Pipfile": true, "Pipfile.lock": true, "pylock.toml": true, "pdm.lock": true}
+// foreignLocks are files of tools that cannot be asked for requirements here,
+// and what makes a requirements file of them.
+var foreignLocks = map[string]string{
+	"poetry.lock": poetryExport, "pdm.lock": "pdm export --output requirements.txt",
+	"Pipfile": "pipenv requirements > requirements.txt", "Pipfile.lock": "pipenv requirements > requirements.txt",
+	"pylock.toml": "the tool that made it", "environment.yml": "pip list --format freeze", "environment.yaml": "pip list --format freeze",
+}
+
+const poetryExport = "poetry export --output requirements.txt"
+
+// projectTable begins what pyproject.toml says of a project in the standard's words.
+var projectTable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*\[\s*project\s*[.\]]`) })
 
 // readProject reads a project's uv.lock, or its pyproject.toml where there is
 // no lock. Both decide what is installed: the one by its versions and hashes,
@@ -55,10 +67,30 @@ func (j *installation) readProject() error {
 		if err != nil {
 			return diskFault("read "+name, err)
 		}
+		if err := j.hasProject(folder, file); err != nil {
+			return err
+		}
 		hashes = append(hashes, file+" "+digest)
 	}
 	j.content = strings.Join(hashes, "\n")
 	return nil
+}
+
+// hasProject refuses a pyproject.toml without lock that names its dependencies
+// in a tool's own tables, which no other tool reads.
+func (j *installation) hasProject(folder, file string) error {
+	if file != projectFile || j.locked {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return diskFault("read "+j.name, err)
+	}
+	if projectTable().Match(text) {
+		return nil
+	}
+	return fault.Newf(fault.Repository, "read %s: it has no [project] table, whose dependencies are wanted", j.name).
+		Hintf("with poetry, run %s and name that file under image.requirements; else add the table", poetryExport)
 }
 
 // export turns a lock into requirements with hashes, in the folder of the work.
@@ -92,7 +124,7 @@ func (b *Bundler) export(ctx context.Context, job *installation, work string) er
 		return exportFault(job, err)
 	}
 	job.folder, job.file = filepath.Dir(job.file), to
-	return nil
+	return refuseEditable(job.name, to)
 }
 
 func exportFault(job *installation, err error) error {

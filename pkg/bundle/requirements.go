@@ -17,8 +17,9 @@ import (
 
 // requirements is what a requirements file says.
 type requirements struct {
-	count int    // lines that are not comments
-	hash  string // of its content and of the local files it names
+	count    int    // lines that are not comments
+	hash     string // of its content and of the local files it names
+	editable string // a folder that is to be installed as it lies, or ""
 
 	sum  hash.Hash
 	seen map[string]bool
@@ -76,6 +77,9 @@ func (r *requirements) line(folder string, line pip.Line) error {
 		return r.read(local(folder, value))
 	case "-f", "--find-links":
 		return r.wheels(local(folder, value))
+	case "-e", "--editable":
+		r.count++
+		r.editable = value
 	case "":
 		r.count++
 		return r.wheels(local(folder, value))

@@ -54,6 +54,9 @@ func (b *Bundler) stage(ctx context.Context, job *installation, folder string) (
 	if err := s.own(); err != nil {
 		return nil, err
 	}
+	if err := s.refuseEditable(job); err != nil {
+		return nil, err
+	}
 	if err := s.checkNative(job, b.o.Log); err != nil {
 		return nil, err
 	}
