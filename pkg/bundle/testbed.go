@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,7 @@ func (b *Bundler) Testbed(ctx context.Context, a plan.Package) (string, error) {
 type testbed struct {
 	*Bundler
 	uv     string
+	folder string        // where uv runs: settings of a project are found from there
 	python string        // minor version
 	job    *installation // the model's own dependencies, or nil
 	extras string        // requirements file of the tests, or ""
@@ -72,6 +74,7 @@ func (t *testbed) readExtras(a plan.Package) error {
 	if a.Requirements != "" {
 		folder = filepath.Dir(filepath.Join(folder, filepath.FromSlash(a.Requirements)))
 	}
+	t.folder = folder
 	for _, name := range testFiles {
 		file := filepath.Join(folder, name)
 		if _, err := os.Stat(file); err != nil {
@@ -143,11 +146,22 @@ func (t *testbed) build(ctx context.Context, folder string) error {
 	if err := os.WriteFile(fixed, list, 0o644); err != nil {
 		return diskFault("write the cache", err)
 	}
-	wanted := testTools
+	wanted := missingTools(string(list))
 	if t.extras != "" {
 		wanted = []string{"--requirements", t.extras}
 	}
+	if len(wanted) == 0 {
+		return nil
+	}
 	return t.call(ctx, append(t.into(folder), append([]string{"--constraints", fixed}, wanted...)...)...)
+}
+
+// missingTools are the tools that the model does not have in a version of its own.
+func missingTools(frozen string) []string {
+	return slices.DeleteFunc(slices.Clone(testTools), func(tool string) bool {
+		name, _, _ := strings.Cut(tool, "==")
+		return strings.Contains("\n"+frozen, "\n"+name+"==")
+	})
 }
 
 // installModel installs what the image has, and a project's own extras for tests.
@@ -194,7 +208,7 @@ func (t *testbed) into(folder string) []string {
 // call runs uv; where the index is out of reach its own cache has to do.
 func (t *testbed) call(ctx context.Context, arguments ...string) error {
 	lines := &lineWriter{log: t.o.Log}
-	command := proc.Command{Name: t.uv, Args: arguments, Env: t.installerEnv(), Stderr: lines}
+	command := proc.Command{Name: t.uv, Args: arguments, Dir: t.folder, Env: t.installerEnv(), Stderr: lines}
 	err := command.Run(ctx)
 	lines.flush()
 	if isNetwork(err) {
@@ -208,7 +222,7 @@ func (t *testbed) call(ctx context.Context, arguments ...string) error {
 
 func (t *testbed) fault(err error) error {
 	var exit *proc.ExitError
-	if errors.As(err, &exit) && noPython().MatchString(exit.Stderr) {
+	if errors.As(err, &exit) && (noPython().MatchString(exit.Stderr) || isUnfit(err)) {
 		return fault.Newf(fault.Missing, "prepare the tests: there is no Python %s on this machine", t.python).
 			Hintf("install it, or correct image.python in towline.yaml")
 	}
