@@ -88,7 +88,7 @@ func (b *Bundler) source(ctx context.Context, ref string) (source, error) {
 	}
 	reference, err := b.reference(ref)
 	if err != nil {
-		return source{}, fault.Newf(fault.Repository, "read base image: %w", err).Hintf("correct image.base in towline.yaml")
+		return source{}, nameFault(err)
 	}
 	puller, err := remote.NewPuller(b.remote(ctx)...)
 	if err != nil {
@@ -221,6 +221,10 @@ func baseConfig(s source, ref string, manifest *v1.Manifest) (*v1.ConfigFile, er
 			ref, len(config.RootFS.DiffIDs), len(manifest.Layers))
 	}
 	return &config, nil
+}
+
+func nameFault(err error) error {
+	return fault.Newf(fault.Repository, "read base image: %w", err).Hintf("correct image.base in towline.yaml")
 }
 
 // baseFault classifies an error of reading a base from its registry.

@@ -172,7 +172,7 @@ func TestAnImageOnABaseFromARegistry(t *testing.T) {
 		"com.amazonaws.sagemaker.capabilities.multi-models": "true", "com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true",
 		"org.opencontainers.image.base.name":   ref,
 		"org.opencontainers.image.base.digest": digestOf(t, amd64), "org.opencontainers.image.revision": "abc",
-		"org.towline.layout": "1", "org.towline.python": "3.11",
+		"org.towline.layout": bundle.LayoutVersion, "org.towline.python": "3.11",
 	}
 	if diff := cmp.Diff(wantLabels, config.Config.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
@@ -271,6 +271,11 @@ func TestABaseThatCannotBeUsed(t *testing.T) {
 	publish(t, address, "single:1", amd64)
 	publish(t, address, "packed:1", zstdImage(t))
 	publish(t, address, "deep:1", deepImage(t, 126))
+	newer, err := mutate.Config(amd64, v1.Config{Env: []string{"PYTHON_VERSION=3.12.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, address, "newer:1", newer)
 	for _, tt := range []struct {
 		name, base, platform string
 		kind                 fault.Kind
@@ -285,6 +290,7 @@ func TestABaseThatCannotBeUsed(t *testing.T) {
 			"found linux/amd64, wanted linux/arm64", "image.base"},
 		{"layers that Docker's format cannot hold", stableName + "/packed:1", "linux/amd64", fault.Repository, "zstd", "gzip layers"},
 		{"too many layers", stableName + "/deep:1", "linux/amd64", fault.Repository, "128 layers, wanted at most 127", "fewer layers"},
+		{"another Python", stableName + "/newer:1", "linux/amd64", fault.Repository, "found Python 3.12, wanted 3.11", "image.python"},
 		{"a folder that is no layout", "oci:" + t.TempDir(), "linux/amd64", fault.Missing, "index.json", "OCI layout"},
 		{"a platform that is none", "scratch", "pdp11", fault.Repository, `platform "pdp11"`, "image.platforms"},
 	} {
@@ -295,6 +301,33 @@ func TestABaseThatCannotBeUsed(t *testing.T) {
 			wantFault(t, err, tt.kind, tt.want, tt.hint)
 		})
 	}
+}
+
+// An image may have as many layers as a runtime bears, and not one more.
+func TestAsManyLayersAsThereMayBe(t *testing.T) {
+	o, address := serve(t, options(t), nil)
+	publish(t, address, "deep:1", deepImage(t, 125))
+	a := onBase(t, stableName+"/deep:1")
+	pack(t, o, a)
+	if _, manifest, _ := readManifest(t, a.Layout); len(manifest.Layers) != 127 {
+		t.Errorf("%d layers, want 127", len(manifest.Layers))
+	}
+	before := layoutDigest(t, a.Layout)
+	weights(t, a.Root, "m.safetensors", 1)
+	_, err := bundle.New(o).Package(context.Background(), a)
+	wantFault(t, err, fault.Repository, "128 layers, wanted at most 127", "fewer layers")
+	if after := layoutDigest(t, a.Layout); after != before {
+		t.Errorf("the layout holds %s, want what was there: %s", after, before)
+	}
+}
+
+func layoutDigest(t *testing.T, folder string) string {
+	t.Helper()
+	digest, ok := bundle.LayoutDigest(folder)
+	if !ok {
+		t.Fatalf("no image in %s", folder)
+	}
+	return digest
 }
 
 func zstdImage(t *testing.T) v1.Image {

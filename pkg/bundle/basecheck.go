@@ -3,6 +3,9 @@ package bundle
 import (
 	"context"
 	"strings"
+
+	"gitlab.com/towline/towline/pkg/fault"
+	"gitlab.com/towline/towline/pkg/plan"
 )
 
 // BaseCheck is what has become of a base image.
@@ -39,6 +42,50 @@ func (b *Bundler) CheckBase(ctx context.Context, ref, platform, python, recorded
 	check.Python = pythonOf(found)
 	check.Lacks = check.Python != "" && check.Python != python
 	return check, nil
+}
+
+// suits fails where a base says that it has another Python: nothing would run on it.
+func (from base) suits(python string) error {
+	found := pythonOf(from)
+	if found == "" || found == python {
+		return nil
+	}
+	return fault.Newf(fault.Repository, "read base image %s: found Python %s, wanted %s", from.pinned, found, python).
+		Hintf("correct image.base or image.python in towline.yaml")
+}
+
+// bears fails where so many more layers are too many.
+func (from base) bears(more int) error {
+	n := len(from.layers) + more
+	if n <= maxLayers {
+		return nil
+	}
+	return fault.Newf(fault.Repository, "package on %s: %d layers, wanted at most %d", from.pinned, n, maxLayers).
+		Hintf("choose an image.base with fewer layers")
+}
+
+// previewBase checks what can be known of a base without a network: one that
+// lies on this disk, or the name of any other.
+func (b *Bundler) previewBase(ctx context.Context, a plan.Package, layers int) error {
+	for _, variant := range variants(a) {
+		if variant.Base != Scratch && variant.Base != "" && !strings.HasPrefix(variant.Base, ociPrefix) {
+			if _, err := b.reference(variant.Base); err != nil {
+				return nameFault(err)
+			}
+			continue
+		}
+		from, err := b.base(ctx, variant.Base, variant.Platform)
+		if err != nil {
+			return err
+		}
+		if err := from.suits(a.Python); err != nil {
+			return err
+		}
+		if err := from.bears(layers); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pythonOf is the minor version that a base says it has: by the variable of

@@ -69,7 +69,7 @@ func (b *Bundler) Preview(ctx context.Context, a plan.Package, repository string
 	if repository != "" {
 		p.ask(ctx, repository)
 	}
-	return p.list, nil
+	return p.list, b.previewBase(ctx, a, len(p.list)+1) // the entries come on top
 }
 
 // preview collects what would be built.

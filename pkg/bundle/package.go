@@ -92,6 +92,9 @@ func (b *Bundler) bases(ctx context.Context, a plan.Package, form form) ([]base,
 		if from.layers, err = form.convert(variant.Base, from.layers); err != nil {
 			return nil, err
 		}
+		if err := from.suits(a.Python); err != nil {
+			return nil, err
+		}
 		bases = append(bases, from)
 	}
 	return bases, nil
@@ -126,9 +129,8 @@ func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, 
 		return built{}, err
 	}
 	layers = append(layers, own...)
-	if n := len(from.layers) + len(layers); n > maxLayers {
-		return built{}, fault.Newf(fault.Repository, "package on %s: %d layers, wanted at most %d", a.Base, n, maxLayers).
-			Hintf("choose an image.base with fewer layers")
+	if err := from.bears(len(layers)); err != nil {
+		return built{}, err
 	}
 	for _, layer := range layers {
 		if layer.file == "" {

@@ -125,7 +125,7 @@ type plainTransport struct {
 
 func (t plainTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme == "https" && t.plain(r.URL.Hostname()) {
-		return nil, errors.New(r.URL.Host + " is spoken to in plain HTTP")
+		return nil, errors.New(r.URL.Host + " " + notTLS)
 	}
 	return t.inner.RoundTrip(r)
 }
@@ -182,8 +182,24 @@ func registryFault(op string, err error) error {
 	case errors.As(err, &answer):
 		return answerFault(op, err, answer)
 	}
-	return fault.Newf(fault.Remote, "%s: %w", op, err).Hintf("check that the registry is up and can be reached, and try again; what has arrived is not sent twice")
+	return fault.Newf(fault.Remote, "%s: %w", op, inPlain{err}).
+		Hintf("check the registry's name, and that it is up and can be reached; then try again")
 }
+
+// inPlain is an error without what the library says of a TLS that it was not to try.
+type inPlain struct{ error }
+
+func (e inPlain) Unwrap() error { return e.error }
+func (e inPlain) Error() string {
+	text := e.error.Error()
+	if _, rest, found := strings.Cut(text, notTLS+"; "); found {
+		return rest
+	}
+	return text
+}
+
+// notTLS ends the answer of plainTransport.
+const notTLS = "is spoken to in plain HTTP"
 
 func answerFault(op string, err error, answer *transport.Error) error {
 	switch {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"gitlab.com/towline/towline/pkg/bundle"
 	"gitlab.com/towline/towline/pkg/localcloud"
@@ -106,4 +107,16 @@ func (w *world) pin(d destination) pinner {
 		return nil
 	}
 	return w.bundler.ResolveBase
+}
+
+// pinOnDisk is pin without a world: only a base that lies on this disk can be pinned.
+func (a *app) pinOnDisk(d destination, t *teller) (pinner, error) {
+	if !d.local || !strings.HasPrefix(d.localBase, "oci:") {
+		return nil, nil
+	}
+	b, err := a.newBundler(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.ResolveBase, nil
 }

@@ -137,8 +137,12 @@ func (a *app) planStages(ctx context.Context, s stage, t *teller) error {
 			return err
 		}
 	}
+	pin, err := a.pinOnDisk(d, t)
+	if err != nil {
+		return err
+	}
 	for _, model := range models {
-		r, err := a.draft(ctx, repo, d, model, nil)
+		r, err := a.draft(ctx, repo, d, model, pin)
 		if err != nil {
 			return err
 		}
