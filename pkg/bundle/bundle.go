@@ -24,6 +24,7 @@ package bundle
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"time"
 
 	"gitlab.com/towline/towline/pkg/plan"
@@ -39,6 +40,7 @@ const LayoutVersion = "1"
 type Options struct {
 	Cache   string   // folder of dependency layers, kept from run to run
 	Environ []string // NAME=value: the environment of uv, pip and Python, and where they are looked for
+	Host    string   // system/processor of this machine; that of the program if ""
 	// Dial maps a registry's host name to the address that is dialled instead,
 	// over plain HTTP: "registry.towline.localhost" → "127.0.0.1:4566".
 	Dial map[string]string
@@ -75,6 +77,9 @@ func New(o Options) *Bundler {
 	}
 	if o.Backoff == 0 {
 		o.Backoff = time.Second
+	}
+	if o.Host == "" {
+		o.Host = runtime.GOOS + "/" + runtime.GOARCH
 	}
 	b := &Bundler{o: o}
 	b.transport = b.newTransport()

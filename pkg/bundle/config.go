@@ -155,6 +155,17 @@ func splitPlatform(platform string) (system, arch, variant string) {
 	return parts[0], parts[1], parts[2]
 }
 
+// LocalPlatform is what an image of the local environment is for, on a machine
+// of this system and processor. Without a base it is run as a process of the
+// machine, and its dependencies are the machine's, on a Mac too; a container on
+// a base is Linux anywhere.
+func LocalPlatform(base, system, processor string) string {
+	if base != "" && base != Scratch {
+		system = "linux"
+	}
+	return system + "/" + processor
+}
+
 // knownArchitectures are what an image's platform may name.
 var knownArchitectures = []string{"386", "amd64", "arm", "arm64", "ppc64le", "riscv64", "s390x"}
 

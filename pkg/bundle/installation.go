@@ -3,7 +3,6 @@ package bundle
 import (
 	"path"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"gitlab.com/towline/towline/pkg/fault"
@@ -43,7 +42,7 @@ func (b *Bundler) installation(a plan.Package) (*installation, error) {
 	if err != nil || job.content == "" {
 		return nil, err
 	}
-	if job.wheels, err = wheelPlatform(a.Base, a.Platform); err != nil {
+	if job.wheels, err = wheelPlatform(a.Base, a.Platform, b.o.Host); err != nil {
 		return nil, err
 	}
 	job.interpreter = lookPath(b.o.Environ, "python"+a.Python)
@@ -71,8 +70,8 @@ func (j *installation) read() error {
 // wheelPlatform is uv's name of the platform, or "" where the image will run
 // on this very host. The floor for Linux is glibc 2.28, which Debian 10,
 // Ubuntu 20.04 and RHEL 8 have.
-func wheelPlatform(base, platform string) (string, error) {
-	if base == "scratch" && platform == runtime.GOOS+"/"+runtime.GOARCH {
+func wheelPlatform(base, platform, host string) (string, error) {
+	if base == Scratch && platform == host {
 		return "", nil
 	}
 	system, arch, _ := strings.Cut(platform, "/")

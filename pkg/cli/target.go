@@ -104,7 +104,7 @@ func (a *app) cloudDestination(m manifest.Manifest) (destination, error) {
 // platform is what the image of a model is built for.
 func (d destination) platform(image manifest.Image) string {
 	if d.local {
-		return "linux/" + runtime.GOARCH
+		return bundle.LocalPlatform(d.localBase, runtime.GOOS, runtime.GOARCH)
 	}
 	return image.Platforms[0]
 }
