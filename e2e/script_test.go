@@ -82,6 +82,7 @@ func runScripts(t *testing.T, dir string, more map[string]func(*testscript.TestS
 // commands are those of every script, and more.
 func commands(more map[string]func(*testscript.TestScript, bool, []string)) map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){
+		"baseimage":   layeredBase,
 		"code":        code,
 		"gitlab":      gitlabState,
 		"fault":       faultOf,
