@@ -71,8 +71,12 @@ func (a *app) startLocal(ctx context.Context, ws *workspace.Workspace, listen st
 	if err != nil {
 		return nil, err
 	}
+	puller, err := a.newBundler(a.teller(), nil)
+	if err != nil {
+		return nil, err
+	}
 	return localcloud.Start(context.WithoutCancel(ctx), localcloud.Options{
-		Dir: ws.Local(), Listen: listen, Runtime: programs, RuntimeKind: kind,
+		Dir: ws.Local(), Listen: listen, Runtime: programs, RuntimeKind: kind, Pull: puller.Open,
 		Trust: a.getenv(localTrust), Log: a.log(), Now: a.now, Version: a.version,
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/localcloud/logs"
@@ -51,7 +52,10 @@ type Options struct {
 	RuntimeKind string
 	// Trust is a file that says which roles there are and whom they trust; with
 	// "" there are none to assume.
-	Trust     string
+	Trust string
+	// Pull asks another registry of this machine for an image; with nil there is
+	// only the cloud's own.
+	Pull      func(ctx context.Context, ref, platform string) (v1.Image, error)
 	Log       *slog.Logger
 	Now       func() time.Time
 	Version   string
@@ -69,6 +73,7 @@ type Cloud struct {
 	objects   *objects.Store
 	sagemaker *sagemaker.Service
 	sts       *sts.Service
+	end       context.CancelFunc // of what is still being pulled
 	closed    sync.Once
 }
 
@@ -197,10 +202,13 @@ func (c *Cloud) services(ctx context.Context, o Options) (http.Handler, error) {
 	if c.sts, err = sts.New(sts.Options{Dir: filepath.Join(o.Dir, "sts"), Account: Account, Trust: trust, Now: o.Now}); err != nil {
 		return nil, diskFault("read its sessions", err)
 	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	c.end = end
+	found := resolver{images, o.Pull}
 	streams := logs.New(filepath.Join(o.Dir, "logs"), o.Now)
 	c.sagemaker, err = sagemaker.New(ctx, sagemaker.Options{
 		Dir: filepath.Join(o.Dir, "sagemaker"), Region: Region, Account: Account,
-		Objects: c.objects, Logs: streams, Image: resolver{images}.image, Runtime: o.Runtime, Log: o.Log, Now: o.Now,
+		Objects: c.objects, Logs: streams, Image: func(ref string) (v1.Image, error) { return found.image(life, ref) }, Runtime: o.Runtime, Log: o.Log, Now: o.Now,
 		StopGrace: o.StopGrace, Startup: o.Startup,
 	})
 	if err != nil {
@@ -226,6 +234,9 @@ func (c *Cloud) release(ctx context.Context) error {
 	var errs []error
 	if c.sagemaker != nil {
 		errs = append(errs, c.sagemaker.Close(ctx))
+	}
+	if c.end != nil {
+		c.end()
 	}
 	if c.server != nil {
 		ctx, cancel := context.WithTimeout(ctx, closingTime)

@@ -1,11 +1,13 @@
 package localcloud
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"runtime"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -56,21 +58,31 @@ func (c *Cloud) mux(images *registry.Registry, streams *logs.Store) http.Handler
 // loopback says whether a host to listen on is of this machine alone.
 func loopback(host string) bool { return protocol.Loopback(host) }
 
-// resolver finds images by references to this cloud's own registry.
-type resolver struct{ images *registry.Registry }
+// resolver finds images by references to this cloud's own registry, and to
+// others on this machine, which it asks as SageMaker asks ECR.
+type resolver struct {
+	images *registry.Registry
+	pull   func(ctx context.Context, ref, platform string) (v1.Image, error) // nil for none
+}
 
-func (r resolver) image(text string) (v1.Image, error) {
+func (r resolver) image(ctx context.Context, text string) (v1.Image, error) {
 	ref, err := name.ParseReference(text)
 	if err != nil {
 		return nil, sagemaker.NoImage(err.Error())
 	}
 	host := protocol.Hostname(ref.Context().RegistryStr())
 	if host != Registry && !protocol.Loopback(host) {
-		return nil, sagemaker.NoImage(fmt.Sprintf("the local cloud pulls from its own registry %s only, not from %s", Registry, host))
+		return nil, sagemaker.NoImage(fmt.Sprintf("the local cloud pulls from its own registry %s and from this machine only, not from %s", Registry, host))
 	}
 	image, err := r.images.Image(ref)
-	if errors.Is(err, registry.ErrNoImage) {
+	switch {
+	case !errors.Is(err, registry.ErrNoImage):
+		return image, err
+	case r.pull == nil, host == Registry:
 		return nil, sagemaker.NoImage(err.Error())
 	}
-	return image, err
+	if image, err = r.pull(ctx, text, "linux/"+runtime.GOARCH); err != nil {
+		return nil, sagemaker.NoImage(err.Error())
+	}
+	return image, nil
 }
