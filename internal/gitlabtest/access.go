@@ -12,6 +12,7 @@ type ProjectSettings struct {
 	ID   int
 	Path string
 
+	Public   bool  // anybody may clone it
 	Free     bool  // not licensed: its artifacts are not found with a job token
 	Allow    []int // projects whose job tokens it lets in
 	HideJobs bool  // job tokens may not list and read jobs and pipelines, as before 18.x
