@@ -16,10 +16,13 @@ const (
 	containerCred = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 )
 
-// signIn adds to a configuration as whom the destination is spoken to: by the
-// job's ID token if it has one, else by what the SDK finds.
+// signIn adds to a configuration as whom the destination is spoken to: by keys
+// that somebody has set, else by the job's ID token if it has one, else by what
+// the SDK finds. Components always ask for a token; keys are set on purpose.
 func (a *app) signIn(d destination, cfg cloud.Config) cloud.Config {
-	cfg.Token = secret.New(a.getenv(idToken))
+	if a.getenv(accessKeyID) == "" {
+		cfg.Token = secret.New(a.getenv(idToken))
+	}
 	cfg.Role, cfg.EntryRole = d.Role, d.EntryRole
 	cfg.Session = a.sessionName()
 	if a.getenv(idTokenFile) == "" {
