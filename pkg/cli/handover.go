@@ -341,9 +341,14 @@ func (a *app) tellParcels(parcels []parcel, o handoverOptions) error {
 	return nil
 }
 
-// buckets is S3 with the credentials and the region of the environment.
+// buckets is S3 with the credentials and the region of the environment. A
+// hand-over knows no environment of the manifest, so its token's role is a variable.
 func (a *app) buckets(ctx context.Context) (*cloud.Cloud, error) {
-	return cloud.New(ctx, cloud.Config{
+	cfg := cloud.Config{
 		Region: or(a.getenv("AWS_REGION"), a.getenv("AWS_DEFAULT_REGION"), "us-east-1"), S3Endpoint: a.getenv("TOWLINE_S3_ENDPOINT"), Now: a.now,
-	})
+	}
+	if a.getenv(roleARN) != "" {
+		cfg = a.signIn(destination{}, cfg)
+	}
+	return cloud.New(ctx, cfg)
 }
