@@ -78,6 +78,56 @@ func TestWhatRunsWhen(t *testing.T) {
 	}
 }
 
+// Merge requests only check; the default branch and schedules hand over, start
+// the other project, and tag; a commit elsewhere and a tag start nothing.
+func TestWhatRunsWhenInTheModelsProject(t *testing.T) {
+	whole := "handover lint tag test trigger version"
+	want := map[string]string{
+		"merge request": "lint test version", "main": whole, "main, a shared folder": whole, "schedule": whole,
+		"merge request, elsewhere": "", "main, elsewhere": "", "other branch": "", "tag": "",
+	}
+	for _, strategy := range []string{"mirror", "depend", "none"} {
+		inputs := tree{"env": "prod", "project": "platform/models", "strategy": strategy, "changes": []any{"model/**/*", "libs/features/**/*"}}
+		config := rendered(t, "model-trigger", inputs)
+		for name, o := range occasions() {
+			t.Run(strategy+", "+name, func(t *testing.T) {
+				wanted := want[name]
+				if strategy == "none" { // nothing says when downstream has ended
+					wanted = strings.Replace(wanted, "tag", "tag?", 1)
+				}
+				if diff := cmp.Diff(strings.Fields(wanted), planned(t, config, o), cmpEmpty); diff != "" {
+					t.Errorf("jobs that run (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// The platform's pipeline is started by another project, and by nothing else.
+func TestWhatRunsWhenInThePlatformsProject(t *testing.T) {
+	config := rendered(t, "mlops-pipeline", tree{"env": "prod"})
+	for name, o := range occasions() {
+		if run := planned(t, config, o); len(run) > 0 {
+			t.Errorf("%s starts %v", name, run)
+		}
+	}
+	whole := strings.Fields("deploy? fetch gate lint package push train")
+	for name, more := range map[string]map[string]string{
+		"a trigger job":              {"CI_PIPELINE_SOURCE": "pipeline"},
+		"a trigger job's variables":  {"CI_PIPELINE_SOURCE": "pipeline", "UPSTREAM_PROJECT_ID": "7"},
+		"the API, with variables":    {"CI_PIPELINE_SOURCE": "api", "UPSTREAM_PROJECT_ID": "7"},
+		"the API, on a newer GitLab": {"CI_PIPELINE_SOURCE": "trigger", "CI_UPSTREAM_PROJECT_ID": "7"},
+		"somebody, with variables":   {"CI_PIPELINE_SOURCE": "web", "UPSTREAM_PROJECT_ID": "7"},
+		"a schedule, with variables": {"CI_PIPELINE_SOURCE": "schedule", "UPSTREAM_PROJECT_ID": "7"},
+	} {
+		variables := map[string]string{"CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}
+		maps.Copy(variables, more)
+		if diff := cmp.Diff(whole, planned(t, config, occasion{variables: variables}), cmpEmpty); diff != "" {
+			t.Errorf("%s: jobs that run (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // cmpEmpty takes no jobs and none for the same.
 var cmpEmpty = cmp.Transformer("empty", func(list []string) string { return strings.Join(list, " ") })
 
