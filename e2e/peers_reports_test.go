@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,7 @@ func (p *pipeline) checkReports(name string) {
 // left are the files in a job's folder that match one of the patterns.
 func (p *pipeline) left(name string, patterns any) []string {
 	p.t.Helper()
-	folder := filepath.Join(p.dir, ".gitlab-ci-local", "builds", name)
+	folder := p.folderOf(name)
 	var found []string
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -52,7 +53,7 @@ func (p *pipeline) left(name string, patterns any) []string {
 		}
 		rel, err := filepath.Rel(folder, path)
 		for _, pattern := range list(patterns) {
-			if glob(expand(fmt.Sprint(pattern), p.predefined()), filepath.ToSlash(rel)) {
+			if !slices.Contains(found, path) && glob(expand(fmt.Sprint(pattern), p.predefined()), filepath.ToSlash(rel)) {
 				found = append(found, path)
 			}
 		}

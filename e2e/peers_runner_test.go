@@ -19,6 +19,9 @@ import (
 	"gitlab.com/towline/towline/internal/gitlabtest"
 )
 
+// tagPushed is the source of the pipelines of a tag, as the tests call it.
+const tagPushed = "push of a tag"
+
 // project is a project of the GitLab under test.
 type project struct {
 	id   int
@@ -61,9 +64,11 @@ func (w *towns) newPipeline(at project, source string, variables map[string]stri
 	token := w.jobToken(at, "checkout")
 	w.git(w.dir, "init", "-q", p.dir)
 	w.git(p.dir, "remote", "add", "origin", strings.Replace(w.site.URL, "://", "://gitlab-ci-token:"+token+"@", 1)+"/"+at.path+".git")
-	w.git(p.dir, "fetch", "-q", "--depth", "20", "--no-tags", "origin", p.commit)
-	w.git(p.dir, "checkout", "-q", "--detach", "FETCH_HEAD")
+	w.git(p.dir, "fetch", "origin", "--no-recurse-submodules", fmt.Sprintf("+%s:refs/pipelines/%d", p.commit, p.id),
+		"+refs/heads/main:refs/remotes/origin/main", "--depth", "20", "--prune", "--quiet")
+	w.git(p.dir, "checkout", "-q", "--detach", p.commit)
 	w.git(p.dir, "update-ref", "refs/remotes/origin/main", p.before)
+	w.git(p.dir, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
 	renderer := &gitlab{
 		projects:  map[string]string{componentProject: "..", at.path: p.dir},
 		variables: map[string]string{"CI_PROJECT_PATH": at.path},
@@ -88,32 +93,68 @@ func (p *pipeline) predefined() map[string]string {
 		"CI_COMMIT_REF_NAME": "main", "CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main", "CI_COMMIT_REF_PROTECTED": "true",
 		"CI_COMMIT_BEFORE_SHA": p.before,
 	}
-	if p.source == "merge_request_event" {
+	switch p.source {
+	case "merge_request_event":
 		delete(all, "CI_COMMIT_BRANCH")
 		all["CI_MERGE_REQUEST_IID"] = "7"
+	case tagPushed:
+		delete(all, "CI_COMMIT_BRANCH")
+		all["CI_PIPELINE_SOURCE"], all["CI_COMMIT_TAG"], all["CI_COMMIT_REF_NAME"] = "push", "v0.1.0", "v0.1.0"
 	}
 	maps.Copy(all, p.groupVariables)
 	maps.Copy(all, p.variables)
 	return all
 }
 
-// automatic are the jobs that GitLab would start by itself, in no order, up to
-// those that wait for one of the named ones.
-func (p *pipeline) automatic(but ...string) []string {
+// planned is when GitLab would start each job.
+func (p *pipeline) planned() map[string]string {
 	p.t.Helper()
 	changed := strings.Fields(p.git(p.dir, "diff", "--name-only", p.before))
 	o := occasion{variables: p.predefined(), changed: changed}
-	var run []string
+	all := map[string]string{}
 	for name, job := range p.jobs {
 		when, err := o.when(job)
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		if when == "on_success" && job["trigger"] == nil && !p.waitsFor(name, but) {
+		if when != "never" {
+			all[name] = when
+		}
+	}
+	return all
+}
+
+// automatic are the jobs that start by themselves, in no order, up to those
+// that wait for one of the named ones.
+func (p *pipeline) automatic(but ...string) []string {
+	p.t.Helper()
+	var run []string
+	for name, when := range p.planned() {
+		if when == "on_success" && p.jobs[name]["trigger"] == nil && !p.waitsFor(name, but) {
 			run = append(run, name)
 		}
 	}
 	return run
+}
+
+// listed is when gitlab-ci-local would start each job.
+func (p *pipeline) listed() map[string]string {
+	p.t.Helper()
+	out, err := p.play(nil, "--list-csv")
+	if err != nil {
+		p.t.Fatalf("gitlab-ci-local --list-csv: %v\n%s", err, out)
+	}
+	all := map[string]string{}
+	column := -1
+	for line := range strings.Lines(out) {
+		cells := strings.Split(strings.TrimSpace(line), ";")
+		if cells[0] == "name" {
+			column = slices.Index(cells, "when")
+		} else if column >= 0 && len(cells) > column {
+			all[cells[0]] = cells[column]
+		}
+	}
+	return all
 }
 
 func (p *pipeline) waitsFor(name string, others []string) bool {
@@ -153,24 +194,43 @@ func (p *pipeline) run(want map[string]int, names ...string) {
 }
 
 // play starts gitlab-ci-local in the checkout.
-func (p *pipeline) play(names []string) (string, error) {
+func (p *pipeline) play(names []string, more ...string) (string, error) {
+	variables := p.predefined()
+	named := slices.Sorted(maps.Keys(variables))
 	args := []string{
 		p.tool("node_modules/.bin/gitlab-ci-local"), "--force-shell-executor", "--shell-isolation", "--no-json-schema-validation",
-		"--concurrency", "2", "--no-color",
+		"--concurrency", "2", "--no-color", "--ignore-predefined-vars", strings.Join(named, ","),
 	}
-	variables := p.predefined()
-	for _, name := range slices.Sorted(maps.Keys(variables)) {
+	for _, name := range named {
 		args = append(args, "--variable", name+"="+variables[name])
 	}
-	if p.source == "merge_request_event" {
+	if variables["CI_COMMIT_BRANCH"] == "" {
 		args = append(args, "--unset-variable", "CI_COMMIT_BRANCH")
 	}
-	cmd := exec.Command(p.tool("node/bin/node"), append(args, names...)...)
+	p.shareIncludes()
+	cmd := exec.Command(p.tool("node/bin/node"), slices.Concat(args, more, names)...)
 	cmd.Dir = p.dir
-	cmd.Env = append(slices.Clone(p.environ), "PATH="+p.jobProgram(names)+":"+os.Getenv("PATH"))
+	cmd.Env = append(slices.Clone(p.environ), "PATH="+p.jobProgram(names)+":"+p.tools+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	p.said.Write(out)
 	return string(out), err
+}
+
+// shareIncludes gives gitlab-ci-local the included files that it has already
+// fetched for the first pipeline.
+func (p *pipeline) shareIncludes() {
+	p.t.Helper()
+	folder := filepath.Join(p.dir, ".gitlab-ci-local")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	shared := filepath.Join(p.towns.dir, "includes")
+	if err := os.MkdirAll(shared, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Symlink(shared, filepath.Join(folder, "includes")); err != nil && !errors.Is(err, os.ErrExist) {
+		p.t.Fatal(err)
+	}
 }
 
 // jobProgram is a folder with a program towline that gives each job what is
@@ -249,18 +309,9 @@ func (p *pipeline) finish(name string) {
 	done := p.ran[name]
 	status := map[bool]string{true: "success", false: "failed"}[done.code == 0]
 	left := gitlabtest.Job{Project: p.project.id, Pipeline: p.id, ID: done.id, Name: name, Commit: p.commit, Status: status}
-	folder := filepath.Join(p.dir, ".gitlab-ci-local", "artifacts", name)
-	if _, err := os.Stat(folder); err == nil {
-		left.Artifacts = filepath.Join(p.own, "archives", name)
-		if err := os.RemoveAll(left.Artifacts); err != nil {
-			p.t.Fatal(err)
-		}
-		if err := os.CopyFS(left.Artifacts, os.DirFS(folder)); err != nil {
-			p.t.Fatal(err)
-		}
-		if err := os.RemoveAll(filepath.Join(left.Artifacts, ".gitlab-ci-reports")); err != nil {
-			p.t.Fatal(err)
-		}
+	artifacts, _ := p.jobs[name]["artifacts"].(tree)
+	if done.code == 0 || artifacts["when"] == "always" {
+		left.Artifacts = p.collect(name, artifacts["paths"])
 	}
 	if _, err := p.site.AddJob(left); err != nil {
 		p.t.Fatal(err)
@@ -268,6 +319,38 @@ func (p *pipeline) finish(name string) {
 	if done.code == 0 {
 		p.checkReports(name)
 	}
+}
+
+// collect copies what a job's artifacts are made of, as a runner does, and
+// gives the folder; "" if there is nothing.
+func (p *pipeline) collect(name string, paths any) string {
+	p.t.Helper()
+	to := filepath.Join(p.own, "artifacts", name)
+	var wanted []any
+	for _, pattern := range list(paths) {
+		wanted = append(wanted, pattern, fmt.Sprint(pattern)+"/**")
+	}
+	files := p.left(name, wanted)
+	for _, file := range files {
+		rel, err := filepath.Rel(p.folderOf(name), file)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		p.write(filepath.Join(to, rel), string(text))
+	}
+	if len(files) == 0 {
+		return ""
+	}
+	return to
+}
+
+// folderOf is the folder that a job ran in.
+func (p *pipeline) folderOf(name string) string {
+	return filepath.Join(p.dir, ".gitlab-ci-local", "builds", name)
 }
 
 // bridge plays a trigger job: it gives the pipeline of the other project the

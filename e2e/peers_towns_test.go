@@ -35,6 +35,7 @@ type towns struct {
 	cloud    *toll
 	registry *toll
 	program  string // towline
+	tools    string // folder with the linters and the Python of the CI image
 	cache    string
 	began    time.Time
 
@@ -59,7 +60,7 @@ const sharedCache = "../.cache/towline"
 func newTowns(t *testing.T) *towns {
 	t.Helper()
 	w := &towns{t: t, dir: t.TempDir(), began: time.Now(), secrets: &secretTexts{}, projects: map[string]project{}}
-	w.cache = w.absolute(sharedCache)
+	w.cache, w.tools = w.absolute(sharedCache), w.absolute("../.cache/venv/bin")
 	w.environ = []string{
 		"HOME=" + filepath.Join(w.dir, "home"), "LC_ALL=C.UTF-8", "GIT_CONFIG_NOSYSTEM=1", "TMPDIR=" + filepath.Join(w.dir, "tmp"),
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com",
@@ -70,10 +71,9 @@ func newTowns(t *testing.T) *towns {
 			w.environ = append(w.environ, name+"="+value)
 		}
 	}
-	for _, folder := range []string{"home", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(w.dir, folder), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	w.write(filepath.Join(w.dir, "home", ".gitconfig"), "[user]\n\tname = A\n\temail = a@example.com\n")
+	if err := os.MkdirAll(filepath.Join(w.dir, "tmp"), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	w.program = filepath.Join(w.dir, "bin", "towline")
 	w.must("..", "go", "build", "-o", w.program, "./cmd/towline")
@@ -233,7 +233,7 @@ func (w *towns) startCloud(trust string, buckets ...string) {
 	home := filepath.Join(w.dir, "cloud")
 	w.write(filepath.Join(home, "trust.json"), trust)
 	cmd := exec.Command(w.program, "local", "up", "--port", "0", "--output", "json", "-C", home, "--trust", filepath.Join(home, "trust.json"))
-	cmd.Env = append(slices.Clone(w.environ), "PATH="+w.absolute("../.cache/venv/bin")+":"+os.Getenv("PATH"), "TOWLINE_CACHE="+w.cache)
+	cmd.Env = append(slices.Clone(w.environ), "PATH="+w.tools+":"+os.Getenv("PATH"), "TOWLINE_CACHE="+w.cache)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	out, err := cmd.StdoutPipe()
