@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -218,6 +219,8 @@ func TestPeersFlowOfTwoProjects(t *testing.T) {
 // keepsSecrets wants the secrets of a flow nowhere but with their owners.
 func (w *towns) keepsSecrets() {
 	w.t.Helper()
+	started := time.Now()
+	defer func() { w.t.Logf("looked for secrets: %s", time.Since(started).Round(100*time.Millisecond)) }()
 	for _, what := range w.secrets.in(w.said.Bytes()) {
 		w.t.Errorf("a log holds the %s", what)
 	}

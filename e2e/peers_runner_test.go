@@ -179,7 +179,9 @@ func (p *pipeline) run(want map[string]int, names ...string) {
 			p.t.Fatalf("%s has no job %s", p.path, name)
 		}
 	}
+	started := time.Now()
 	out, err := p.play(names)
+	p.t.Logf("%s of %s: %s", names, p.path, time.Since(started).Round(100*time.Millisecond))
 	p.readEnded()
 	failed := slices.ContainsFunc(names, func(name string) bool {
 		found, ok := p.ran[name]

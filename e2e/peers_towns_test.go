@@ -75,8 +75,8 @@ func newTowns(t *testing.T) *towns {
 	if err := os.MkdirAll(filepath.Join(w.dir, "tmp"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.program = filepath.Join(w.dir, "bin", "towline")
-	w.must("..", "go", "build", "-o", w.program, "./cmd/towline")
+	w.program = w.tool("bin/towline")
+	w.must("..", "go", "build", "-buildvcs=false", "-o", w.program, "./cmd/towline")
 	for _, at := range []project{modelAt, platformAt, towlineAt} {
 		w.projects[at.path] = at
 		w.must(w.dir, "git", "init", "-q", "--bare", "-b", "main", w.bare(at))
@@ -112,9 +112,13 @@ func (w *towns) must(dir, program string, args ...string) string {
 	if program != "go" {
 		cmd.Env = append(slices.Clone(w.environ), "PATH="+os.Getenv("PATH"))
 	}
+	started := time.Now()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		w.t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+	if took := time.Since(started); took > time.Second {
+		w.t.Logf("%s %s: %s", program, args[0], took.Round(100*time.Millisecond))
 	}
 	return strings.TrimSpace(string(out))
 }

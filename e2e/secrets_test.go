@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -51,6 +52,7 @@ func (s *secretTexts) in(text []byte) []string {
 // inFolder names every file below a folder that holds a secret, packed files
 // included, except for those that skip says are somebody's who may know it.
 func (s *secretTexts) inFolder(folder string, skip func(path string) bool) (found []string, looked int, err error) {
+	seen := map[[sha256.Size]byte]bool{} // copies are many, and layers are large
 	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -69,7 +71,16 @@ func (s *secretTexts) inFolder(folder string, skip func(path string) bool) (foun
 			return nil
 		}
 		looked++
-		texts, err := layersOf(path)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(text)
+		if seen[sum] {
+			return nil
+		}
+		seen[sum] = true
+		texts, err := layersOf(text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", rel, err)
 		}
@@ -85,11 +96,7 @@ func (s *secretTexts) inFolder(folder string, skip func(path string) bool) (foun
 }
 
 // layersOf are the bytes of a file, and what they are the packed form of.
-func layersOf(path string) ([][]byte, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+func layersOf(text []byte) ([][]byte, error) {
 	texts := [][]byte{text}
 	switch {
 	case bytes.HasPrefix(text, []byte("\x1f\x8b")):
