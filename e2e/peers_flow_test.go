@@ -46,8 +46,13 @@ func (w *towns) here(text string) string {
 	).Replace(text)
 }
 
+// filesOf are the blocks of a page but for the commands.
+func filesOf(blocks []pageBlock) []pageBlock {
+	return slices.DeleteFunc(slices.Clone(blocks), func(b pageBlock) bool { return b.language == "sh" })
+}
+
 // useModel commits the example without its own pipeline and environments, and
-// then does what a page says: its files, and its commands.
+// then does what a page says: its files, and its commands if there are any.
 func (w *towns) useModel(blocks []pageBlock) {
 	w.t.Helper()
 	w.push(modelAt, "feat: tell malignant from benign tumours", func(folder string) {
@@ -78,10 +83,12 @@ func (w *towns) useModel(blocks []pageBlock) {
 			w.write(filepath.Join(folder, b.title), b.text)
 		}
 	}
-	for _, b := range blocks {
-		if b.language == "sh" && b.title == "" {
-			w.shell(folder, b.text)
-		}
+	typed := slices.DeleteFunc(slices.Clone(blocks), func(b pageBlock) bool { return b.language != "sh" || b.title != "" })
+	for _, b := range typed {
+		w.shell(folder, b.text)
+	}
+	if len(typed) == 0 {
+		w.push(modelAt, "feat: a pipeline", func(string) {})
 	}
 	if got, want := w.git(w.bare(modelAt), "rev-parse", "main"), w.git(folder, "rev-parse", "HEAD"); got != want || w.git(folder, "status", "--porcelain") != "" {
 		w.t.Fatalf("the page's commands left main at %s, want all that is written, in %s", got, want)
