@@ -74,9 +74,10 @@ func commandLines(text string, isPage bool) []shownCommand {
 		return found
 	}
 	for _, b := range blocksOf(text) {
-		if b.language == "yaml" {
+		switch b.language {
+		case "yaml":
 			add(b.text, scriptLine)
-		} else if b.language == "" || b.language == "sh" {
+		case "", "sh":
 			add(b.text, typedLine)
 		}
 	}

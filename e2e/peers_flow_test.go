@@ -72,14 +72,14 @@ func (w *towns) useModel(blocks []pageBlock) {
 	})
 	folder := filepath.Join(w.dir, "work", modelAt.path)
 	for _, b := range blocks {
-		switch {
-		case b.title == "towline.yaml":
+		switch b.title {
+		case "towline.yaml":
 			text, err := os.ReadFile(filepath.Join(folder, b.title))
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			w.write(filepath.Join(folder, b.title), string(text)+w.here(b.text))
-		case b.title == ".gitlab-ci.yml":
+		case ".gitlab-ci.yml":
 			w.write(filepath.Join(folder, b.title), b.text)
 		}
 	}
