@@ -153,9 +153,16 @@ func stopCloud(path string) {
 	}
 	_ = syscall.Kill(running.PID, syscall.SIGTERM)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(path); err != nil {
+		if _, err := os.Stat(path); err != nil || gone(running.PID) {
 			return
 		}
 	}
 	_ = syscall.Kill(running.PID, syscall.SIGKILL)
+}
+
+// gone says whether a process has ended. One that was on its way out when it
+// was asked to end leaves its file behind.
+func gone(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(stat), ") Z ")
 }

@@ -82,6 +82,11 @@ func (e *examination) identity(ctx context.Context) *cloud.Cloud {
 			return first.SignIn(ctx)
 		})
 	}
+	if !i.First.Good() {
+		i.Second = doctor.NotAsked("the role before it cannot be assumed")
+		i.Called = doctor.NotAsked("there are no credentials")
+		return nil
+	}
 	var account *cloud.Cloud
 	i.Second = e.ask(ctx, func(ctx context.Context) (err error) {
 		if account, err = e.connectFor(ctx, func(*cloud.Config) {}); err != nil {
