@@ -146,6 +146,7 @@ func load(ctx context.Context, cfg Config) (aws.Config, error) {
 // without checksums that only AWS understands.
 func s3Options(cfg Config) func(*s3.Options) {
 	return func(o *s3.Options) {
+		o.DisableLogOutputChecksumValidationSkipped = true // it would be told to stderr, past the hall
 		if cfg.S3Endpoint != "" {
 			o.BaseEndpoint = aws.String(cfg.S3Endpoint)
 		}
