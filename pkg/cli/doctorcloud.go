@@ -241,7 +241,9 @@ func (e *examination) registry(ctx context.Context, account *cloud.Cloud) {
 	var wait sync.WaitGroup
 	for n, model := range e.repo.manifest.Models {
 		wait.Go(func() {
-			r.Repositories[n] = e.imageRepository(ctx, account, images, r, plan.Repository(e.dest.Registry, e.repo.manifest.Project, model.Name))
+			name := plan.Repository(e.dest.Registry, e.repo.manifest.Project, model.Name)
+			r.Repositories[n] = e.imageRepository(ctx, account, images, r, name)
+			r.Repositories[n].Model = model.Name
 		})
 	}
 	wait.Wait()

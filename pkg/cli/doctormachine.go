@@ -134,7 +134,7 @@ func (e *examination) linter(ctx context.Context, tool tools.Tool) doctor.Linter
 func (e *examination) disks() []doctor.Disk {
 	var all []doctor.Disk
 	add := func(what, dir string, err error) {
-		d := doctor.Disk{For: what + " " + dir}
+		d := doctor.Disk{For: what, Path: dir}
 		if err == nil {
 			d.Free, err = workspace.Free(dir)
 		}
@@ -142,9 +142,9 @@ func (e *examination) disks() []doctor.Disk {
 		all = append(all, d)
 	}
 	cache, err := e.a.cache()
-	add("the cache", cache, err)
+	add("cache", cache, err)
 	root, err := e.a.root()
-	add("the repository", root, err)
+	add("repository", root, err)
 	return all
 }
 

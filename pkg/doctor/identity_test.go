@@ -97,6 +97,8 @@ func TestIdentity(t *testing.T) {
 		{"no caller behind a role that is refused", doctor.Identity{Token: hour, First: denied, Called: denied}, doctor.Check{Name: "caller", State: doctor.NotChecked, Found: "there are no credentials"}, ""},
 		{"no caller behind a second role that is refused", doctor.Identity{Role: roleARN, Second: denied, Called: denied},
 			doctor.Check{Name: "caller", State: doctor.NotChecked, Found: "there are no credentials"}, ""},
+		{"no caller, and keys that assume no role", doctor.Identity{Keys: "AWS_PROFILE", Second: denied, Called: denied},
+			doctor.Check{Name: "caller", State: doctor.Failed, Found: "do it: AccessDenied", Setting: "allow it", Code: fault.Denied}, ""},
 		{"no caller with a token that is none", doctor.Identity{TokenRead: denied, Called: denied}, doctor.Check{Name: "caller", State: doctor.NotChecked, Found: "there are no credentials"}, ""},
 		{"an STS that is down, in a job", doctor.Identity{InJob: true, Called: remote},
 			doctor.Check{Name: "caller", State: doctor.Failed, Found: "ask it: connection refused", Setting: "try again", Code: fault.Remote}, ""},

@@ -55,7 +55,8 @@ type Sandbox struct {
 // Disk is a place that files are written to.
 type Disk struct {
 	Answer
-	For  string // what for
+	For  string // what for: cache, repository
+	Path string
 	Free uint64 // bytes
 }
 
@@ -157,7 +158,7 @@ const (
 )
 
 func (d Disk) check() Check {
-	c := d.Answer.check("disk", "5 GB or more are free for "+d.For)
+	c := d.Answer.check("disk "+d.For, "5 GB or more are free in "+d.Path)
 	switch {
 	case c.State != OK || d.Free >= enoughFree:
 		return c
@@ -166,7 +167,7 @@ func (d Disk) check() Check {
 	default:
 		c.State, c.Code = Failed, fault.Remote
 	}
-	c.Found = fmt.Sprintf("%.1f GB are free for %s", float64(d.Free)/(1<<30), d.For)
+	c.Found = fmt.Sprintf("%.1f GB are free in %s", float64(d.Free)/(1<<30), d.Path)
 	c.Setting = "free some space, or set TOWLINE_CACHE to a folder on a larger disk"
 	return c
 }

@@ -21,6 +21,7 @@ type Registry struct {
 
 // ImageRepository is where the image of a model goes.
 type ImageRepository struct {
+	Model   string // named where there are several
 	Name    string // host/path
 	Asked   Answer // ECR, whether it is there
 	Missing bool   // it is not
@@ -36,7 +37,12 @@ func (r Registry) checks() []Check {
 	}
 	all := []Check{login}
 	for _, repository := range r.Repositories {
-		all = append(all, r.repository(repository)...)
+		for _, c := range r.repository(repository) {
+			if len(r.Repositories) > 1 {
+				c.Name += " " + repository.Model
+			}
+			all = append(all, c)
+		}
 	}
 	return all
 }

@@ -38,6 +38,9 @@ func TestS3(t *testing.T) {
 			`{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws-cn:s3:::b/shop/*"}`},
 		{"no reading where nothing was written", s3(func(s *doctor.S3) { s.Read = unasked }), doctor.Check{Name: "read", State: doctor.NotChecked, Found: "--offline"}, ""},
 		{"removing", s3(func(*doctor.S3) {}), doctor.Check{Name: "remove", State: doctor.OK, Found: "s3://b/shop/"}, ""},
+		{"no removing, of what was not written", s3(func(s *doctor.S3) { s.Remove = denied }),
+			doctor.Check{Name: "remove", State: doctor.Failed, Found: "do it: AccessDenied", Setting: "allow s3:DeleteObject to the job's role", Code: fault.Denied},
+			`{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::b/shop/*"}`},
 		{"an object that stays", s3(func(s *doctor.S3) { s.Remove, s.Left = denied, "s3://b/shop/.towline-doctor/x" }),
 			doctor.Check{Name: "remove", State: doctor.Warning, Found: "do it: AccessDenied; it is left behind: s3://b/shop/.towline-doctor/x", Setting: left},
 			`{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::b/shop/.towline-doctor/*"}`},
@@ -91,6 +94,8 @@ func TestRegistry(t *testing.T) {
 	}
 	other := registry(doctor.ImageRepository{Push: denied})
 	other.ECR, other.Host = false, "registry.example.com"
+	two := registry(doctor.ImageRepository{Model: "risk"})
+	two.Repositories = append(two.Repositories, doctor.ImageRepository{Model: "spam", Name: "registry.example.com/shop/spam"})
 	noLogin := registry(doctor.ImageRepository{})
 	noLogin.Login = denied
 	const repository = `"arn:aws:ecr:eu-west-1:111122223333:repository/shop/risk"`
@@ -124,6 +129,7 @@ func TestRegistry(t *testing.T) {
 			doctor.Check{Name: "push", State: doctor.Failed, Found: "do it: AccessDenied", Setting: "allow this to the job's role", Code: fault.Denied},
 			`{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:InitiateLayerUpload","ecr:UploadLayerPart","ecr:CompleteLayerUpload","ecr:PutImage","ecr:BatchGetImage"],"Resource":` + repository + `}`},
 		{"no pushing to another registry", other, doctor.Check{Name: "push", State: doctor.Failed, Found: "do it: AccessDenied", Setting: "allow it", Code: fault.Denied}, ""},
+		{"the second of two models", two, doctor.Check{Name: "pull spam", State: doctor.OK, Found: "registry.example.com/shop/spam"}, ""},
 		{"a registry that is down", registry(doctor.ImageRepository{Push: remote}),
 			doctor.Check{Name: "push", State: doctor.Failed, Found: "ask it: connection refused", Setting: "try again", Code: fault.Remote}, ""},
 	} {
