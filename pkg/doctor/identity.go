@@ -85,7 +85,7 @@ func (i Identity) token(now time.Time) Check {
 	case t == nil && i.InJob && i.Keys == "":
 		return Check{Name: name, State: Failed, Found: "no AWS_ID_TOKEN, and no other credentials", Setting: write, Code: fault.Denied}
 	case t == nil && i.InJob:
-		return Check{Name: name, State: Warning, Found: "no AWS_ID_TOKEN, but " + i.Keys, Setting: write + ": a key that is stored does not end by itself"}
+		return Check{Name: name, State: Warning, Found: i.Keys + " is used, and no AWS_ID_TOKEN", Setting: write + ", and remove the other: what is stored does not end by itself"}
 	case t == nil:
 		return Check{Name: name, State: NotChecked, Found: "only jobs have one"}
 	case !now.Before(t.Expires):

@@ -59,7 +59,7 @@ func TestIdentity(t *testing.T) {
 		{"a runner with credentials of its own", doctor.Identity{InJob: true}, doctor.Check{Name: "id token", State: doctor.Warning,
 			Found: "no AWS_ID_TOKEN, but credentials of the runner", Setting: write + ": other jobs on that runner have them too"}, ""},
 		{"stored keys in a job", doctor.Identity{InJob: true, Keys: "AWS_ACCESS_KEY_ID"}, doctor.Check{Name: "id token", State: doctor.Warning,
-			Found: "no AWS_ID_TOKEN, but AWS_ACCESS_KEY_ID", Setting: write + ": a key that is stored does not end by itself"}, ""},
+			Found: "AWS_ACCESS_KEY_ID is used, and no AWS_ID_TOKEN", Setting: write + ", and remove the other: what is stored does not end by itself"}, ""},
 		{"a laptop", doctor.Identity{Keys: "AWS_PROFILE"}, doctor.Check{Name: "id token", State: doctor.NotChecked, Found: "only jobs have one"}, ""},
 
 		{"a role that trusts the token", doctor.Identity{Token: hour, Role: roleARN}, doctor.Check{Name: "role by token", State: doctor.OK, Found: roleARN}, ""},
