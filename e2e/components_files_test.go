@@ -117,7 +117,7 @@ func collected(t *testing.T, folder, name string, job tree) {
 		}
 	}
 	for kind := range reports {
-		if !written[kind] {
+		if !written[kind] && kind != "annotations" { // of most jobs there are links in AWS only
 			t.Errorf("%s collects a %s report, which its command does not write", name, kind)
 		}
 	}
@@ -127,7 +127,8 @@ func collected(t *testing.T, folder, name string, job tree) {
 func play(t *testing.T, folder string, job tree) {
 	t.Helper()
 	variables := map[string]string{"CI_PROJECT_DIR": folder}
-	env := append(os.Environ(), "HOME="+filepath.Dir(folder), "CI_PROJECT_DIR="+folder)
+	env := append(os.Environ(), "HOME="+filepath.Dir(folder), "CI_PROJECT_DIR="+folder,
+		"GITLAB_CI=true", "CI_PIPELINE_IID=7", "CI_JOB_ID=1", "CI_JOB_URL=https://gitlab.example.com/tiny/-/jobs/1", "CI_PROJECT_URL=https://gitlab.example.com/tiny")
 	given, _ := job["variables"].(tree)
 	for key, value := range given {
 		env = append(env, key+"="+expand(fmt.Sprint(value), variables))

@@ -13,14 +13,18 @@ import (
 // annotationsFile is the report by which GitLab shows links on the job's page.
 const annotationsFile = "annotations.json"
 
-// annotate writes the links for the page of the job. Outside of a job there is
-// no such page.
+// annotate writes the links for the page of the job, if there are any. Outside
+// of a job there is no such page.
 func (a *app) annotate(o opened, rec record.Record) error {
 	if _, inJob := a.job(); !inJob {
 		return nil
 	}
+	links := a.links(o, rec)
+	if len(links) == 0 {
+		return nil
+	}
 	dir := o.workspace.Reports(o.manifest, rec.Model)
-	return workspace.WriteFile(filepath.Join(dir, annotationsFile), report.Annotations("Towline: "+rec.Model, a.links(o, rec)))
+	return workspace.WriteFile(filepath.Join(dir, annotationsFile), report.Annotations("Towline: "+rec.Model, links))
 }
 
 // links lead to what is known of a release: in AWS's console, and at GitLab.
