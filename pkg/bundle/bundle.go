@@ -25,6 +25,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"sync"
 	"time"
 
 	"gitlab.com/towline/towline/pkg/plan"
@@ -33,7 +34,7 @@ import (
 
 // LayoutVersion names the arrangement of files inside the image. It is part of
 // a model's identity and of the key of its dependency layers.
-const LayoutVersion = "1"
+const LayoutVersion = "2"
 
 // Options are what a Bundler is given by the hall. The zero value of each but
 // Cache and Environ is useful.
@@ -50,7 +51,7 @@ type Options struct {
 	// Create makes a repository that a push did not find. Without it the push fails.
 	Create   func(ctx context.Context, repository string, settings plan.NewRepository) error
 	Version  string                  // Towline's, named in evidence
-	Log      func(line string)       // what installers say
+	Log      func(line string)       // what installers say; one line at a time
 	Progress func(done, total int64) // bytes of a push; may be called from several goroutines, one at a time
 	Backoff  time.Duration           // pause before the first retry of a request; 1 s if zero
 }
@@ -65,6 +66,11 @@ type Login struct {
 type Bundler struct {
 	o         Options
 	transport http.RoundTripper
+
+	mu       sync.Mutex
+	underway map[string]*ahead // by repository
+	used     map[string]bool   // keys of cached layers that this run has to do with
+	chores   chores
 }
 
 // New makes a Bundler.
@@ -81,7 +87,14 @@ func New(o Options) *Bundler {
 	if o.Host == "" {
 		o.Host = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	b := &Bundler{o: o}
+	var mu sync.Mutex
+	log := o.Log
+	o.Log = func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		log(line)
+	}
+	b := &Bundler{o: o, underway: map[string]*ahead{}, used: map[string]bool{}}
 	b.transport = b.newTransport()
 	return b
 }

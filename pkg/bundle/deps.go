@@ -28,7 +28,7 @@ type cached struct {
 
 // dependencies gives the dependency layers, from the cache or the registry if
 // one of them has them; then nothing is installed.
-func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past) ([]blob, error) {
+func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past, run *ahead) ([]blob, error) {
 	job, err := b.installation(a)
 	if err != nil || job == nil {
 		return nil, err
@@ -37,13 +37,17 @@ func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past
 	if layers, ok := b.fromCache(key); ok {
 		for i := range layers {
 			layers[i].note(howCached, "the same requirements, platform and Python as before")
+			run.file(layers[i])
 		}
 		return layers, nil
 	}
 	if layers, ok := before.find(ctx, key, 0); ok {
+		for _, layer := range layers {
+			run.known(layer)
+		}
 		return layers, nil
 	}
-	layers, err := b.buildDependencies(ctx, job, key)
+	layers, err := b.buildDependencies(ctx, job, key, run)
 	for i := range layers {
 		layers[i].note(howBuilt, "no layer for these requirements, platform and Python was known")
 	}
@@ -53,12 +57,21 @@ func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past
 // key is a hash of everything that decides the layers' bytes.
 func (j *installation) key() string {
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %t\ncompressor %s\nlayers %d, %s\nrequirements %s\n",
-		LayoutVersion, j.platform, j.wheels, j.python, j.interpreter != "", compressor, maxDependencyLayers, splitting, j.content)
+	_, _ = fmt.Fprintf(sum, "layout %s\nplatform %s\nwheels %s\npython %s\nbytecode %s\ncompressor %s\nlayers %d, %s\nrequirements %s\n",
+		LayoutVersion, j.platform, j.wheels, j.python, j.bytecode(), compressor, maxDependencyLayers, splitting, j.content)
 	if j.alone {
 		_, _ = fmt.Fprintln(sum, "scripts alone")
 	}
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// bytecode names what compiles the modules: its source, or "none".
+func (j *installation) bytecode() string {
+	if j.interpreter == "" {
+		return "none"
+	}
+	sum := sha256.Sum256([]byte(compiler))
+	return hex.EncodeToString(sum[:])
 }
 
 func (b *Bundler) blobFolder() string { return filepath.Join(b.o.Cache, "blobs") }
@@ -88,7 +101,7 @@ func (b *Bundler) fromCache(key string) ([]blob, bool) {
 }
 
 // buildDependencies installs the requirements into a folder of its own and packs it.
-func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key string) ([]blob, error) {
+func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key string, run *ahead) ([]blob, error) {
 	for _, folder := range []string{b.blobFolder(), filepath.Dir(b.cacheEntry(key))} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, diskFault("make the cache", err)
@@ -100,7 +113,7 @@ func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key 
 	if err != nil {
 		return nil, diskFault("make the cache", err)
 	}
-	defer func() { _ = os.RemoveAll(work) }()
+	defer b.chores.add(func() error { return os.RemoveAll(work) })
 
 	target := filepath.Join(work, "lib")
 	if err := b.export(ctx, job, work); err != nil {
@@ -113,11 +126,12 @@ func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key 
 	if err != nil {
 		return nil, err
 	}
-	layers, err := b.packDependencies(ctx, stage.groups(), key)
+	layers, err := b.packDependencies(ctx, stage.groups(), key, run)
 	if err != nil {
 		return nil, err
 	}
-	return layers, b.toCache(cached{Key: key, Layers: layers})
+	b.chores.add(func() error { return b.toCache(cached{Key: key, Layers: layers}) })
+	return layers, nil
 }
 
 // sweep removes what a run that was killed has left behind. A day is longer
@@ -132,7 +146,7 @@ func sweep(pattern string) {
 }
 
 // packDependencies writes one layer for each group, several at a time.
-func (b *Bundler) packDependencies(ctx context.Context, groups []group, key string) ([]blob, error) {
+func (b *Bundler) packDependencies(ctx context.Context, groups []group, key string, run *ahead) ([]blob, error) {
 	layers := make([]blob, len(groups))
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(runtime.GOMAXPROCS(0))
@@ -144,10 +158,8 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 			}
 			layer.Key = layerKey(key, i, len(groups))
 			layers[i] = layer
-			if err := b.learnContents(layer.Digest, g.items); err != nil {
-				return err
-			}
-			return diskFault("write layer", syncFile(layer.file))
+			run.file(layer)
+			return b.learnContents(layer.Digest, g.items)
 		})
 	}
 	return layers, workers.Wait()
@@ -155,6 +167,11 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 
 // toCache makes the set of layers known, after the layers themselves are safe.
 func (b *Bundler) toCache(entry cached) error {
+	for _, layer := range entry.Layers {
+		if err := syncFile(layer.file); err != nil {
+			return diskFault("write layer", err)
+		}
+	}
 	text, err := json.MarshalIndent(entry, "", "  ")
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (b *Bundler) installation(a plan.Package) (*installation, error) {
 	if job.wheels, err = wheelPlatform(a.Base, a.Platform, b.o.Host); err != nil {
 		return nil, err
 	}
-	job.interpreter = lookPath(b.o.Environ, "python"+a.Python)
+	job.interpreter = lookInterpreter(b.o.Environ, "python"+a.Python)
 	return job, nil
 }
 

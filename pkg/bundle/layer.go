@@ -17,12 +17,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/compress/gzip"
 )
-
-// compressor names what makes the layers' bytes. A release of the library may
-// change them, so its version is part of the key of every cached layer.
-const compressor = "gzip-1/klauspost-1.20.3"
 
 // layerTime is every packed file's modification time, so that none enters a digest.
 var layerTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -89,19 +84,14 @@ func writeLayer(ctx context.Context, folder, about string, items []item) (blob, 
 // fill writes the layer and learns its digests and size.
 func (b *blob) fill(ctx context.Context, to io.Writer, items []item) error {
 	packed, plain := newMeter(), newMeter()
-	buffered := bufio.NewWriterSize(io.MultiWriter(to, packed), 256<<10)
-	zip, err := gzip.NewWriterLevel(buffered, gzip.BestSpeed)
-	if err != nil {
-		return err
-	}
+	zip := newPacker(io.MultiWriter(to, packed))
 	archive := bufio.NewWriterSize(io.MultiWriter(plain, zip), 256<<10)
-	if err := writeTar(ctx, archive, items); err != nil {
-		return err
+	err := writeTar(ctx, archive, items)
+	if err == nil {
+		err = archive.Flush()
 	}
-	for _, flush := range []func() error{archive.Flush, zip.Close, buffered.Flush} {
-		if err := flush(); err != nil {
-			return err
-		}
+	if err := errors.Join(err, zip.Close()); err != nil {
+		return err
 	}
 	b.Digest, b.DiffID, b.Size = packed.digest(), plain.digest(), packed.n
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/plan"
@@ -18,11 +19,21 @@ const maxLayers = 127
 // stays until the new layout is whole. It yields digest and size; its section
 // is record.Image.
 func (b *Bundler) Package(ctx context.Context, a plan.Package) (plan.Receipt, error) {
-	receipt, err := b.pack(ctx, a)
-	return receipt, ended(ctx, "package", err)
+	run := b.setOut(ctx, a.Ahead)
+	receipt, err := b.pack(ctx, a, run)
+	if err != nil {
+		run.giveUp()
+		_ = b.chores.wait()
+		return receipt, ended(ctx, "package", err)
+	}
+	run.handOver()
+	if run == nil {
+		err = b.chores.wait()
+	}
+	return receipt, err
 }
 
-func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error) {
+func (b *Bundler) pack(ctx context.Context, a plan.Package, run *ahead) (plan.Receipt, error) {
 	form, err := formOf(a.Format)
 	if err != nil {
 		return plan.Receipt{}, err
@@ -42,7 +53,8 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package) (plan.Receipt, error
 	defer out.discard()
 	var images []built
 	for i, variant := range variants(a) {
-		image, err := b.assemble(ctx, variant, out, bases[i], files)
+		run.base(bases[i])
+		image, err := b.assemble(ctx, variant, out, bases[i], files, run)
 		if err != nil {
 			return plan.Receipt{}, err
 		}
@@ -118,14 +130,19 @@ type built struct {
 }
 
 // assemble writes the layers that are the model's own, the configuration and the manifest.
-func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, from base, files []File) (built, error) {
+func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, from base, files []File, run *ahead) (built, error) {
 	before := b.past(a)
-	layers, err := b.dependencies(ctx, a, before)
-	if err != nil {
-		return built{}, err
-	}
-	own, err := b.program(ctx, a, out, files, before)
-	if err != nil {
+	var layers, own []blob
+	workers, within := errgroup.WithContext(ctx)
+	workers.Go(func() (err error) {
+		layers, err = b.dependencies(within, a, before, run)
+		return err
+	})
+	workers.Go(func() (err error) {
+		own, err = b.program(within, a, out, files, before, run)
+		return err
+	})
+	if err := workers.Wait(); err != nil {
 		return built{}, err
 	}
 	layers = append(layers, own...)
@@ -148,18 +165,14 @@ func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, 
 
 // program gives the layers of the model's own files and of the entries, those
 // that change least first.
-func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, files []File, before *past) ([]blob, error) {
+func (b *Bundler) program(ctx context.Context, a plan.Package, out *newLayout, files []File, before *past, run *ahead) ([]blob, error) {
 	parts, err := part(files)
 	if err != nil {
 		return nil, err
 	}
-	var layers []blob
-	for _, group := range parts.weights {
-		layer, err := b.weights(ctx, group, before)
-		if err != nil {
-			return nil, err
-		}
-		layers = append(layers, layer)
+	layers, err := b.allWeights(ctx, parts.weights, before, run)
+	if err != nil {
+		return nil, err
 	}
 	for _, file := range parts.text {
 		layer, err := b.code(ctx, out, "file: "+file.Path, []File{file}, before)
@@ -211,6 +224,20 @@ func smallLayers(ctx context.Context, a plan.Package, out *newLayout) ([]blob, e
 		about = "entries: train, serve and evaluate"
 	}
 	return layers, add(about, items)
+}
+
+// allWeights gives the layers of weights, of which two are read at a time.
+func (b *Bundler) allWeights(ctx context.Context, groups [][]File, before *past, run *ahead) ([]blob, error) {
+	layers := make([]blob, len(groups))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(2)
+	for i, group := range groups {
+		workers.Go(func() (err error) {
+			layers[i], err = b.weights(ctx, group, before, run)
+			return err
+		})
+	}
+	return layers, workers.Wait()
 }
 
 // worthAKey is the size, in bytes, from which on files are worth looking for

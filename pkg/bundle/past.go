@@ -33,6 +33,7 @@ type past struct {
 	once   sync.Once
 	puller *remote.Puller
 	layers map[string]blob
+	told   bool // an image in a registry was read
 }
 
 func (b *Bundler) past(a plan.Package) *past {
@@ -133,6 +134,7 @@ func (p *past) readOne(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	p.told = true
 	for _, layer := range keyed(manifest, config) {
 		layer.registry, layer.image = from.repository, from.repository+"@"+from.root.Digest.String()
 		p.add(layer)

@@ -37,7 +37,7 @@ func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	s := &shipment{b: b, a: a, parcel: p, sent: sent, to: repository}
+	s := &shipment{b: b, a: a, parcel: p, sent: sent, to: repository, before: b.arrived(repository)}
 	if err := s.deliver(ctx); err != nil {
 		return plan.Receipt{}, s.fault(err)
 	}
@@ -47,6 +47,9 @@ func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 		}
 	}
 	s.mark(ctx)
+	if err := b.chores.wait(); err != nil {
+		b.o.Log("the next build starts from less: " + err.Error())
+	}
 	receipt := plan.Receipt{Yields: map[string]string{"image": a.Repository + "@" + digest}, Said: s.said()}
 	if !a.Copy {
 		receipt.Section = pushed(a, p)

@@ -78,6 +78,7 @@ func (b *Bundler) newTransport() http.RoundTripper {
 		TLSHandshakeTimeout:   15 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConnsPerHost:   8,
+		WriteBufferSize:       256 << 10, // uploads are what there is most of
 		IdleConnTimeout:       90 * time.Second,
 	}
 	patient := wire.Transport(wire.Options{

@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
@@ -22,6 +24,7 @@ type shipment struct {
 	a       plan.Push
 	parcel  *parcel
 	sent    *tally
+	before  *ahead // what was sent while it was packed; may be nil
 	to      name.Repository
 	pusher  *remote.Pusher
 	created bool
@@ -31,13 +34,17 @@ type shipment struct {
 // that turns out to be needed.
 func (s *shipment) deliver(ctx context.Context) error {
 	err := s.try(ctx)
+	if err != nil && s.before != nil && ctx.Err() == nil && !noRepository(err) {
+		s.before = nil // what was sent ahead may be lost by now
+		err = s.try(ctx)
+	}
 	if s.a.Create == nil || s.b.o.Create == nil || !noRepository(err) {
 		return err
 	}
 	if err := s.b.o.Create(ctx, s.a.Repository, *s.a.Create); err != nil {
 		return err
 	}
-	s.created = true
+	s.created, s.before = true, nil
 	return s.try(ctx)
 }
 
@@ -66,43 +73,69 @@ func (s *shipment) try(ctx context.Context) error {
 		return err
 	}
 	for _, img := range s.parcel.images {
-		if err := s.pusher.Push(ctx, s.to.Digest(img.desc.Digest.String()), img); err != nil {
+		if err := s.pusher.Put(ctx, s.to.Digest(img.desc.Digest.String()), manifestText{img.rawManifest, img.desc.MediaType}); err != nil {
 			return err
 		}
 	}
 	if s.parcel.raw == nil {
 		return nil
 	}
-	return s.pusher.Push(ctx, s.to.Digest(s.parcel.root.Digest.String()), s.parcel)
+	return s.pusher.Put(ctx, s.to.Digest(s.parcel.root.Digest.String()), s.root())
 }
 
-// layers sends the layers, several at a time, each once.
+// root is the document that the tags name.
+func (s *shipment) root() manifestText {
+	if s.parcel.raw != nil {
+		return manifestText{s.parcel.raw, s.parcel.root.MediaType}
+	}
+	return manifestText{s.parcel.images[0].rawManifest, s.parcel.root.MediaType}
+}
+
+// manifestText is a manifest or an index whose blobs are there.
+type manifestText struct {
+	text      []byte
+	mediaType types.MediaType
+}
+
+func (d manifestText) RawManifest() ([]byte, error)        { return d.text, nil }
+func (d manifestText) MediaType() (types.MediaType, error) { return d.mediaType, nil }
+
+// layers sends the layers and configurations, several at a time, each once;
+// not those that were sent ahead.
 func (s *shipment) layers(ctx context.Context) error {
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(uploads)
-	i := 0
+	at := 0
 	for _, img := range s.parcel.images {
-		for _, layer := range img.layers {
-			at := i
-			i++
+		for i, layer := range img.layers {
+			place := at
+			at++
+			if sent, there := s.before.has(img.manifest.Layers[i].Digest); there {
+				s.sent.arrived(place, sent)
+				continue
+			}
 			workers.Go(func() error {
 				if err := s.pusher.Upload(ctx, s.to, layer); err != nil {
 					return err
 				}
-				s.sent.settle(at)
+				s.sent.settle(place)
 				return nil
 			})
 		}
+		workers.Go(func() error {
+			config, err := partial.ConfigLayer(img)
+			if err != nil {
+				return err
+			}
+			return s.pusher.Upload(ctx, s.to, config)
+		})
 	}
 	return workers.Wait()
 }
 
 // tag names what was sent. A tag that names it already is left alone.
 func (s *shipment) tag(ctx context.Context, tag string) error {
-	if s.parcel.raw != nil {
-		return s.pusher.Push(ctx, s.to.Tag(tag), s.parcel)
-	}
-	return s.pusher.Push(ctx, s.to.Tag(tag), s.parcel.images[0])
+	return s.pusher.Push(ctx, s.to.Tag(tag), s.root())
 }
 
 // mark moves the tag that later builds look at. It is no part of the release:

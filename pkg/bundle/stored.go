@@ -16,7 +16,10 @@ const storedForm = "gzip-0/klauspost-1.20.3"
 // stored is a layer whose files are not compressed and not copied: its bytes
 // are made from the files each time they are wanted, and are the same each time.
 // A gzip of stored blocks is a gzip to everyone who reads it.
-type stored struct{ items []item }
+type stored struct {
+	items []item
+	sums  bool // the files' own digests are wanted too
+}
 
 // open begins the layer's bytes. Closing the reader early stops their making.
 func (s stored) open(ctx context.Context) io.ReadCloser {
@@ -38,24 +41,25 @@ func (s stored) write(ctx context.Context, packed, plain io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var both io.Writer = zip
-	if plain != io.Discard {
-		both = io.MultiWriter(plain, zip)
-	}
-	archive := bufio.NewWriterSize(both, 256<<10)
+	archive := bufio.NewWriterSize(both(zip, plain), 256<<10)
 	if err := writeTar(ctx, archive, s.items); err != nil {
 		return err
 	}
 	return errors.Join(archive.Flush(), zip.Close())
 }
 
-// describe reads the files once, and learns the layer's digests and size, and
-// on the side whatever content writes down. All digests are taken side by side.
-func (s stored) describe(ctx context.Context, content *contents) (blob, error) {
+// describe makes the layer's bytes for to, reading the files once, and learns
+// its digests and size on the way, and those of the files if they are wanted.
+// All digests are taken side by side.
+func (s stored) describe(ctx context.Context, to io.Writer) (flowed, error) {
+	var content *contents
+	if s.sums {
+		content = &contents{}
+	}
 	packed, plain := newMeter(), newMeter()
 	aside, wait := beside(plain)
 	whole, waitPacked := beside(packed)
-	buffered := bufio.NewWriterSize(whole, 256<<10)
+	buffered := bufio.NewWriterSize(both(whole, to), 256<<10)
 	err := stored{items: content.of(s.items)}.write(ctx, buffered, aside)
 	if err == nil {
 		err = buffered.Flush()
@@ -63,7 +67,19 @@ func (s stored) describe(ctx context.Context, content *contents) (blob, error) {
 	wait(err)
 	waitPacked(err)
 	content.end(err)
-	return blob{Digest: packed.digest(), DiffID: plain.digest(), Size: packed.n}, err
+	learnt := flowed{blob: blob{Digest: packed.digest(), DiffID: plain.digest(), Size: packed.n}}
+	if content != nil {
+		learnt.sums = content.sums
+	}
+	return learnt, err
+}
+
+// both is a writer to two others.
+func both(one, other io.Writer) io.Writer {
+	if other == io.Discard {
+		return one
+	}
+	return io.MultiWriter(one, other)
 }
 
 // contents learns the sha256 of each file while its layer is made; nil learns nothing.

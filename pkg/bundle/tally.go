@@ -120,12 +120,32 @@ func newTally(layers []v1.Descriptor, progress func(done, total int64)) *tally {
 	return t
 }
 
+// grow takes in one more layer, and returns its place.
+func (t *tally) grow(size int64) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sizes, t.done, t.opened = append(t.sizes, size), append(t.done, 0), append(t.opened, false)
+	return len(t.sizes) - 1
+}
+
+// sent says whether a layer's bytes were read.
+func (t *tally) sent(i int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return i >= 0 && i < len(t.opened) && t.opened[i]
+}
+
+// arrived counts a layer as there, and sent before if it was.
+func (t *tally) arrived(i int, sent bool) {
+	t.update(func() { t.done[i], t.opened[i] = t.sizes[i], t.opened[i] || sent })
+}
+
 func (t *tally) begin(i int) { t.update(func() { t.done[i], t.opened[i] = 0, true }) }
 
 func (t *tally) add(i int, n int64) { t.update(func() { t.done[i] += n }) }
 
 // settle counts a layer as there, however it came there.
-func (t *tally) settle(i int) { t.update(func() { t.done[i] = t.sizes[i] }) }
+func (t *tally) settle(i int) { t.arrived(i, false) }
 
 func (t *tally) skip() {
 	t.update(func() {

@@ -116,9 +116,9 @@ func keyOf(form string, files []File, digests []string) string {
 
 // weights gives the layer of some weights. Nothing is copied: the layer is
 // known by its digest, and made from the files whenever it is sent.
-func (b *Bundler) weights(ctx context.Context, files []File, past *past) (blob, error) {
+func (b *Bundler) weights(ctx context.Context, files []File, past *past, run *ahead) (blob, error) {
 	if !recalled(files) && !past.mayHold(ctx, total(files)) {
-		return b.newWeights(ctx, files)
+		return b.newWeights(ctx, files, past, run)
 	}
 	key, err := contentKey(storedForm, files)
 	if err != nil {
@@ -132,15 +132,28 @@ func (b *Bundler) weights(ctx context.Context, files []File, past *past) (blob, 
 	}
 	if layers, ok := past.find(ctx, key, 1); ok {
 		layer := layers[0]
+		run.known(layer)
 		layer.About, layer.weights, layer.file, layer.registry = about, files, "", ""
 		b.keepWeights(key, layer)
 		return layer, nil
 	}
-	layer, err := stored{items: programItems(files)}.describe(ctx, nil)
+	layer, err := b.makeWeights(ctx, stored{items: programItems(files)}, total(files), past, run)
 	if err != nil {
-		return blob{}, diskFault("read weights", err)
+		return blob{}, err
 	}
-	return b.describedWeights(layer, key, files), nil
+	return b.describedWeights(layer.blob, key, files), nil
+}
+
+// makeWeights reads the files, and sends the layer meanwhile if the repository
+// cannot have it.
+func (b *Bundler) makeWeights(ctx context.Context, from stored, size int64, past *past, run *ahead) (flowed, error) {
+	if run != nil && past.unheardOf(ctx, run.to) {
+		if layer, ok := run.stream(from, size); ok {
+			return layer, nil
+		}
+	}
+	layer, err := from.describe(ctx, io.Discard)
+	return layer, diskFault("read weights", err)
 }
 
 func recalled(files []File) bool {
@@ -152,7 +165,7 @@ func recalled(files []File) bool {
 
 // newWeights gives the layer of weights that nothing is known of: they are read
 // once, for their own digests and the layer's.
-func (b *Bundler) newWeights(ctx context.Context, files []File) (blob, error) {
+func (b *Bundler) newWeights(ctx context.Context, files []File, past *past, run *ahead) (blob, error) {
 	before := make([]fs.FileInfo, len(files))
 	for i, file := range files {
 		info, err := os.Stat(file.onDisk)
@@ -161,15 +174,14 @@ func (b *Bundler) newWeights(ctx context.Context, files []File) (blob, error) {
 		}
 		before[i] = info
 	}
-	var content contents
-	layer, err := stored{items: programItems(files)}.describe(ctx, &content)
+	layer, err := b.makeWeights(ctx, stored{items: programItems(files), sums: true}, total(files), past, run)
 	if err != nil {
-		return blob{}, diskFault("read weights", err)
+		return blob{}, err
 	}
 	for i, file := range files {
-		file.remember(before[i], content.sums[i])
+		file.remember(before[i], layer.sums[i])
 	}
-	return b.describedWeights(layer, keyOf(storedForm, files, content.sums), files), nil
+	return b.describedWeights(layer.blob, keyOf(storedForm, files, layer.sums), files), nil
 }
 
 func (b *Bundler) describedWeights(layer blob, key string, files []File) blob {

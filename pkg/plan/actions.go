@@ -39,6 +39,10 @@ type Package struct {
 	Format   string    `json:"format,omitempty"`   // docker, oci or index; "" is docker
 	Variants []Variant `json:"variants,omitempty"` // the further platforms of an index
 	Reuse    []string  `json:"reuse,omitempty"`    // images of earlier builds, whose layers need not be built again
+
+	// Ahead is the repository of the push that follows: layers are sent there
+	// while others are still being packed; manifests and tags are not.
+	Ahead string `json:"ahead,omitempty"`
 }
 
 // Variant is a further platform of an image, and what it is built on there.
@@ -55,7 +59,7 @@ func (a Package) Facts() []Fact {
 	return facts("base", a.Base, "platform", a.Platform, "python", a.Python, "requirements", a.Requirements,
 		"programs", strings.Join(a.Programs, ", "), "environment", pairs(a.Environment), "user", a.User,
 		"train", strings.Join(a.Train, " "), "serve", strings.Join(a.Serve, " "),
-		"evaluate", strings.Join(a.Evaluate, " "), "format", a.Format, "layers from", strings.Join(a.Reuse, ", "))
+		"evaluate", strings.Join(a.Evaluate, " "), "format", a.Format, "layers from", strings.Join(a.Reuse, ", "), "layers ahead to", a.Ahead)
 }
 
 // Fill changes nothing: a package rests on files alone.

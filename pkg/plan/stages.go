@@ -14,7 +14,7 @@ import (
 // Whole is the whole way of a release: from its files to a prediction, or to
 // an image where there is no more.
 func Whole(r Release) Plan {
-	steps := slices.Concat(Packaging(r), Publishing(r))
+	steps := Shipping(r)
 	if r.Model.Trained() {
 		steps = slices.Concat(steps, Training(r), Judging(r))
 	}
@@ -44,6 +44,18 @@ func Packaging(r Release) Plan {
 		Labels: r.labels(), Created: r.Created, Layout: r.Layout,
 		Format: r.Format, Variants: r.Variants, Reuse: r.reuse(),
 	}}
+}
+
+// Shipping packages the image and publishes it. Layers are sent while others
+// are still being packed.
+func Shipping(r Release) Plan {
+	packing, publishing := Packaging(r), Publishing(r)
+	pack, packs := packing[0].(Package)
+	if push, pushes := publishing[0].(Push); packs && pushes {
+		pack.Ahead = push.Repository
+		packing = Plan{pack}
+	}
+	return slices.Concat(packing, publishing)
 }
 
 // Publishing pushes the packaged image, unless the registry has it, and then
