@@ -29,7 +29,6 @@ func (b *bench) by(p peer, s source, repository string) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	defer func() { _ = exec.Command("rm", "-rf", work).Run() }()
 	f, err := b.measure(func() error { return p.do(b, s, repository, work) })
 	if err != nil {
 		return f, fmt.Errorf("%s: %w", p.name, err)

@@ -19,6 +19,7 @@ type packageOptions struct {
 	format    string
 	explain   bool
 	baseCheck bool
+	push      bool
 }
 
 func newPackage(a *app) *cobra.Command {
@@ -29,7 +30,7 @@ func newPackage(a *app) *cobra.Command {
 		Long: "Build the model's image, as an OCI layout on disk, without a daemon and without\n" +
 			"root. The base image is not downloaded, weights are not copied, and layers that\n" +
 			"the registry has from an earlier build are not built again.",
-		Example: "  towline package\n  towline package --explain\n  towline package --base-check --target aws --env prod",
+		Example: "  towline package\n  towline package --push --target aws --env prod\n  towline package --explain\n  towline package --base-check --target aws --env prod",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runPackage(cmd.Context(), a, o)
@@ -39,6 +40,7 @@ func newPackage(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&o.format, "format", "", "docker, oci or index, and package anew; SageMaker's endpoints take docker only, the default")
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "show the layers, and why each was built or reused")
 	cmd.Flags().BoolVar(&o.baseCheck, "base-check", false, "package nothing, and say what has become of the base image")
+	cmd.Flags().BoolVar(&o.push, "push", false, "publish the image too: layers are sent while others are still being packed")
 	return cmd
 }
 
@@ -48,15 +50,19 @@ func runPackage(ctx context.Context, a *app, o packageOptions) error {
 	default:
 		return fault.Newf(fault.Usage, "--format %s: wanted docker, oci or index", o.format)
 	}
-	if o.baseCheck && (o.dry.on || o.explain || o.format != "") {
+	if o.baseCheck && (o.dry.on || o.explain || o.push || o.format != "") {
 		return fault.Newf(fault.Usage, "--base-check packages nothing: it goes with no other flag of this command")
 	}
 	if o.baseCheck {
 		return a.checkBases(ctx)
 	}
+	planner := plan.Packaging
+	if o.push {
+		planner = plan.Shipping
+	}
 	return a.runStages(ctx, o.dry, stage{
 		name: "package", explain: o.explain, ready: o.ready,
-		plan: func(r plan.Release) (plan.Plan, error) { return plan.Packaging(r), nil },
+		plan: func(r plan.Release) (plan.Plan, error) { return planner(r), nil },
 	})
 }
 
