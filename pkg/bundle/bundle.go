@@ -39,9 +39,10 @@ const LayoutVersion = "2"
 // Options are what a Bundler is given by the hall. The zero value of each but
 // Cache and Environ is useful.
 type Options struct {
-	Cache   string   // folder of dependency layers, kept from run to run
-	Environ []string // NAME=value: the environment of uv, pip and Python, and where they are looked for
-	Host    string   // system/processor of this machine; that of the program if ""
+	Cache     string   // folder of dependency layers, kept from run to run
+	CacheSize int64    // most bytes of dependency layers in it; 0 for no limit
+	Environ   []string // NAME=value: the environment of uv, pip and Python, and where they are looked for
+	Host      string   // system/processor of this machine; that of the program if ""
 	// Dial maps a registry's host name to the address that is dialled instead,
 	// over plain HTTP: "registry.towline.localhost" → "127.0.0.1:4566".
 	Dial map[string]string

@@ -34,6 +34,7 @@ func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past
 		return nil, err
 	}
 	key := job.key()
+	b.use(key)
 	if layers, ok := b.fromCache(key); ok {
 		for i := range layers {
 			layers[i].note(howCached, "the same requirements, platform and Python as before")

@@ -19,18 +19,31 @@ const maxLayers = 127
 // stays until the new layout is whole. It yields digest and size; its section
 // is record.Image.
 func (b *Bundler) Package(ctx context.Context, a plan.Package) (plan.Receipt, error) {
+	release, err := b.hold(ctx)
+	if err != nil {
+		return plan.Receipt{}, ended(ctx, "package", err)
+	}
 	run := b.setOut(ctx, a.Ahead)
 	receipt, err := b.pack(ctx, a, run)
+	release()
 	if err != nil {
 		run.giveUp()
 		_ = b.chores.wait()
 		return receipt, ended(ctx, "package", err)
 	}
 	run.handOver()
-	if run == nil {
-		err = b.chores.wait()
+	if run != nil {
+		return receipt, nil
 	}
-	return receipt, err
+	return receipt, b.tidy()
+}
+
+// tidy waits until the cache is safe, and clears it.
+func (b *Bundler) tidy() error {
+	if err := b.chores.wait(); err != nil {
+		return err
+	}
+	return b.trim()
 }
 
 func (b *Bundler) pack(ctx context.Context, a plan.Package, run *ahead) (plan.Receipt, error) {

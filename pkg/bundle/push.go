@@ -47,7 +47,7 @@ func (b *Bundler) push(ctx context.Context, a plan.Push) (plan.Receipt, error) {
 		}
 	}
 	s.mark(ctx)
-	if err := b.chores.wait(); err != nil {
+	if err := b.tidy(); err != nil {
 		b.o.Log("the next build starts from less: " + err.Error())
 	}
 	receipt := plan.Receipt{Yields: map[string]string{"image": a.Repository + "@" + digest}, Said: s.said()}

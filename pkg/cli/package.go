@@ -29,7 +29,10 @@ func newPackage(a *app) *cobra.Command {
 		Short: "Build the model's image, as an OCI layout on disk",
 		Long: "Build the model's image, as an OCI layout on disk, without a daemon and without\n" +
 			"root. The base image is not downloaded, weights are not copied, and layers that\n" +
-			"the registry has from an earlier build are not built again.",
+			"the registry has from an earlier build are not built again.\n\n" +
+			"Dependency layers are kept in the cache, below TOWLINE_CACHE, up to the size of\n" +
+			"TOWLINE_CACHE_SIZE (10GB; 0 for no limit): those that were not used for longest\n" +
+			"go first, those of the running command never.",
 		Example: "  towline package\n  towline package --push --target aws --env prod\n  towline package --explain\n  towline package --base-check --target aws --env prod",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -182,8 +182,12 @@ func (a *app) newBundler(t *teller, dial map[string]string) (*bundle.Bundler, er
 
 func (a *app) bundlerOptions(t *teller, dial map[string]string, login credentials) (bundle.Options, error) {
 	cache, err := a.cache()
+	if err != nil {
+		return bundle.Options{}, err
+	}
+	size, err := a.cacheSize()
 	return bundle.Options{
-		Cache: cache, Environ: a.environ, Dial: dial, Credentials: a.jobLogin(login),
+		Cache: cache, CacheSize: size, Environ: a.environ, Dial: dial, Credentials: a.jobLogin(login),
 		Log: t.detailLine, Progress: t.progress, Version: a.version,
 	}, err
 }
