@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
 )
 
 // kept is one set of layers in the cache.
@@ -37,13 +38,18 @@ func (b *Bundler) hold(ctx context.Context) (release func(), err error) {
 func (b *Bundler) lockFile() string { return filepath.Join(b.o.Cache, "layers.lock") }
 
 // use notes that this run has to do with a set of layers, for which it is not
-// cleared away, and when that was.
+// cleared away. The time of its file says when it was used last.
 func (b *Bundler) use(key string) {
 	b.mu.Lock()
 	b.used[key] = true
 	b.mu.Unlock()
-	now := time.Now()
-	_ = os.Chtimes(b.cacheEntry(key), now, now) // then it goes sooner
+	b.chores.add(func() error {
+		text, err := os.ReadFile(b.cacheEntry(key))
+		if err != nil {
+			return nil // it is not there yet
+		}
+		return diskFault("write the cache", renameio.WriteFile(b.cacheEntry(key), text, 0o644))
+	})
 }
 
 func (b *Bundler) inUse(key string) bool {
