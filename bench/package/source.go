@@ -22,6 +22,7 @@ import (
 type source struct {
 	repository   string // with requirements.txt, for towline
 	requirements string
+	modules      bool   // whether the dependencies have modules to compile
 	code         string // for the peers: the same code alone
 	installed    string // for the peers: the dependencies, installed
 }
