@@ -260,7 +260,7 @@ func (f *flow) open() (io.ReadCloser, error) {
 // unheardOf says whether a repository surely has no image that the past does
 // not tell of: then a layer need not be looked for before it is sent.
 func (p *past) unheardOf(ctx context.Context, to name.Repository) bool {
-	p.once.Do(func() { p.read(ctx) })
+	p.look(ctx)
 	if p.told {
 		return true
 	}

@@ -13,8 +13,6 @@ import (
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
-
-	"gitlab.com/towline/towline/pkg/plan"
 )
 
 // libFolder is where the dependencies lie in the image.
@@ -28,10 +26,9 @@ type cached struct {
 
 // dependencies gives the dependency layers, from the cache or the registry if
 // one of them has them; then nothing is installed.
-func (b *Bundler) dependencies(ctx context.Context, a plan.Package, before *past, run *ahead) ([]blob, error) {
-	job, err := b.installation(a)
-	if err != nil || job == nil {
-		return nil, err
+func (b *Bundler) dependencies(ctx context.Context, job *installation, before *past, run *ahead) ([]blob, error) {
+	if job == nil {
+		return nil, nil
 	}
 	key := job.key()
 	b.use(key)

@@ -51,11 +51,11 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package, run *ahead) (plan.Re
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	bases, err := b.bases(ctx, a, form)
+	files, err := b.programFiles(a)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
-	files, err := b.programFiles(a)
+	known, err := b.survey(ctx, a, form)
 	if err != nil {
 		return plan.Receipt{}, err
 	}
@@ -65,9 +65,9 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package, run *ahead) (plan.Re
 	}
 	defer out.discard()
 	var images []built
-	for i, variant := range variants(a) {
-		run.base(bases[i])
-		image, err := b.assemble(ctx, variant, out, bases[i], files, run)
+	for _, one := range known {
+		run.base(one.base)
+		image, err := b.assemble(ctx, one, out, files, run)
 		if err != nil {
 			return plan.Receipt{}, err
 		}
@@ -84,7 +84,7 @@ func (b *Bundler) pack(ctx context.Context, a plan.Package, run *ahead) (plan.Re
 		return plan.Receipt{}, diskFault("write "+a.Layout, err)
 	}
 	section := record.Image{
-		Digest: root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: bases[0].pinned, Size: size,
+		Digest: root.Digest.String(), Platform: a.Platform, Python: a.Python, Base: known[0].base.pinned, Size: size,
 	}
 	if len(a.Evaluate) > 0 {
 		section.Evaluates = a.EvaluationFile
@@ -107,24 +107,6 @@ func variants(a plan.Package) []plan.Package {
 	return list
 }
 
-func (b *Bundler) bases(ctx context.Context, a plan.Package, form form) ([]base, error) {
-	var bases []base
-	for _, variant := range variants(a) {
-		from, err := b.base(ctx, variant.Base, variant.Platform)
-		if err != nil {
-			return nil, err
-		}
-		if from.layers, err = form.convert(variant.Base, from.layers); err != nil {
-			return nil, err
-		}
-		if err := from.suits(a.Python); err != nil {
-			return nil, err
-		}
-		bases = append(bases, from)
-	}
-	return bases, nil
-}
-
 func (b *Bundler) programFiles(a plan.Package) ([]File, error) {
 	files, err := Files(Tree{Root: a.Root, Path: a.Path, Shared: a.Shared, Exclude: a.Exclude, Cache: b.o.Cache})
 	if err == nil && len(files) == 0 {
@@ -143,12 +125,12 @@ type built struct {
 }
 
 // assemble writes the layers that are the model's own, the configuration and the manifest.
-func (b *Bundler) assemble(ctx context.Context, a plan.Package, out *newLayout, from base, files []File, run *ahead) (built, error) {
-	before := b.past(a)
+func (b *Bundler) assemble(ctx context.Context, known surveyed, out *newLayout, files []File, run *ahead) (built, error) {
+	a, from, before := known.a, known.base, known.before
 	var layers, own []blob
 	workers, within := errgroup.WithContext(ctx)
 	workers.Go(func() (err error) {
-		layers, err = b.dependencies(within, a, before, run)
+		layers, err = b.dependencies(within, known.job, before, run)
 		return err
 	})
 	workers.Go(func() (err error) {

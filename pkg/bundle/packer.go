@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"runtime"
+	"sync"
 
 	"github.com/klauspost/compress"
 	"github.com/klauspost/compress/flate"
@@ -45,7 +46,7 @@ func newPacker(to io.Writer) *packer {
 		to: to, spare: make(chan *chunk, atOnce+1), line: make(chan *chunk, atOnce+1), done: make(chan error, 1),
 	}
 	for range atOnce + 1 {
-		p.spare <- &chunk{ready: make(chan error, 1)}
+		p.spare <- chunks.Get().(*chunk)
 	}
 	p.fill = <-p.spare
 	go func() { p.done <- p.collect() }()
@@ -79,12 +80,17 @@ func (p *packer) Close() error {
 		p.send()
 	}
 	close(p.line)
-	if err := <-p.done; err != nil {
+	err := <-p.done
+	chunks.Put(p.fill)
+	for len(p.spare) > 0 {
+		chunks.Put(<-p.spare)
+	}
+	if err != nil {
 		return err
 	}
 	end := binary.LittleEndian.AppendUint32(nil, p.sum)
 	end = binary.LittleEndian.AppendUint32(end, p.size)
-	_, err := p.to.Write(append(lastBlock[:len(lastBlock):len(lastBlock)], end...))
+	_, err = p.to.Write(append(lastBlock[:len(lastBlock):len(lastBlock)], end...))
 	return err
 }
 
@@ -103,6 +109,16 @@ func (p *packer) collect() error {
 	return failed
 }
 
+// chunks are kept for the next layer: each holds 2 MiB.
+var chunks = sync.Pool{New: func() any {
+	return &chunk{
+		plain: make([]byte, 0, chunkSize), packed: make([]byte, 0, chunkSize+blockHeads), ready: make(chan error, 1),
+	}
+}}
+
+// blockHeads has room for the heads of a chunk's stored blocks.
+const blockHeads = 1 << 10
+
 // chunk is a piece of the stream.
 type chunk struct {
 	plain, packed  []byte
@@ -113,9 +129,6 @@ type chunk struct {
 // take fills the chunk, and gives back what has no room.
 func (c *chunk) take(plain []byte) (rest []byte) {
 	n := min(len(plain), chunkSize-len(c.plain))
-	if c.plain == nil {
-		c.plain = make([]byte, 0, chunkSize)
-	}
 	c.plain = append(c.plain, plain[:n]...)
 	return plain[n:]
 }

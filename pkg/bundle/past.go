@@ -40,10 +40,13 @@ func (b *Bundler) past(a plan.Package) *past {
 	return &past{b: b, layout: a.Layout, refs: a.Reuse, platform: a.Platform}
 }
 
+// look asks for the earlier images, once.
+func (p *past) look(ctx context.Context) { p.once.Do(func() { p.read(ctx) }) }
+
 // find gives the layers of a set, if an earlier image names all of them and
 // its registry still has them.
 func (p *past) find(ctx context.Context, set string, of int) ([]blob, bool) {
-	p.once.Do(func() { p.read(ctx) })
+	p.look(ctx)
 	var layers []blob
 	for i := 0; of == 0 || i < of; i++ {
 		layer, ok := p.first(set, i, &of)
@@ -68,7 +71,7 @@ func (p *past) find(ctx context.Context, set string, of int) ([]blob, bool) {
 // mayHold says whether an earlier image has a layer that could be one of so many
 // bytes, stored: only then is it worth learning what they are before the layer is made.
 func (p *past) mayHold(ctx context.Context, bytes int64) bool {
-	p.once.Do(func() { p.read(ctx) })
+	p.look(ctx)
 	for _, layer := range p.layers {
 		if layer.Size >= bytes && layer.Size-bytes <= bytes/100+storedOverhead {
 			return true
