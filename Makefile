@@ -82,7 +82,7 @@ bench: build $(UV) $(VENV_STAMP) ## Measure towline against its peers in one run
 	go run ./bench/startup bin/towline
 	go run ./bench/memory bin/towline examples/breast-cancer
 	go run ./bench/version bin/towline
-	go run ./bench/package
+	go run ./bench/package $(if $(wildcard /dev/shm),-dir /dev/shm)
 	go run ./bench/lint bin/towline $(VENV)
 	go run ./bench/fetch bin/towline
 

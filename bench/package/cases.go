@@ -41,11 +41,19 @@ const install = "installation"
 // compileall does it for reproducible files, without the packages' tests.
 const bytecode = "bytecode"
 
+// alone is a row: towline's packing and publishing without installation and bytecode.
+const alone = "towline alone"
+
 // compare prints how towline does against a peer. The peer is spared the
-// installation and the bytecode, so it is also compared with them added: that is
-// from the same repository to the same image on a fresh machine, and that is judged.
+// installation and the bytecode. So two figures are judged: of both without
+// them, and of both with them, which is from the same repository to the same
+// image on a fresh machine.
 func (b *bench) compare(t table, tool string, what int, limit float64) error {
 	ours, theirs := t.middle("towline", what), t.middle(tool, what)
+	var apart error
+	if what == cold {
+		apart = b.want("cold, packing and publishing alone, of "+tool, ratio(t.middle(alone, cold), theirs), limit, "")
+	}
 	fmt.Printf("  %-58s %8.2f\n", thing[what]+", of "+tool+" spared the installation", ratio(ours, theirs))
 	theirs.took += t.middle(install, cold).took
 	if len(t[bytecode][cold]) > 0 {
@@ -53,13 +61,16 @@ func (b *bench) compare(t table, tool string, what int, limit float64) error {
 		fmt.Printf("  %-58s %8.2f\n", thing[what]+", of "+tool+" spared the bytecode", ratio(ours, theirs))
 		theirs.took += compiled.took
 	}
-	return b.want(thing[what]+", of "+tool, ratio(ours, theirs), limit, "")
+	return errors.Join(apart, b.want(thing[what]+", of "+tool, ratio(ours, theirs), limit, ""))
 }
 
 func (t table) print(tools []string) {
 	for what := range things {
 		fmt.Printf("  %s\n", thing[what])
 		for _, tool := range tools {
+			if len(t[tool][what]) == 0 {
+				continue
+			}
 			f := t.middle(tool, what)
 			fmt.Printf("    %-14s %8.2f s   sent %8.3f MB   received %8.3f MB\n", tool, f.took.Seconds(), float64(f.up)/1e6, float64(f.down)/1e6)
 		}
@@ -93,6 +104,12 @@ func (b *bench) round(t table, s source, name string, seed uint64, peers []peer)
 			fmt.Printf("    %s: %v\n", name, r.Said)
 		}
 		t.add("towline", what, f)
+		if what == cold {
+			if f, err = b.oursAlone(s, name+"/alone"); err != nil {
+				return err
+			}
+			t.add(alone, cold, f)
+		}
 		for _, p := range peers {
 			f, err := b.by(p, s, name+"/"+safe(p.name))
 			if err != nil {
@@ -131,7 +148,7 @@ func (b *bench) random() error {
 		}
 	}
 	fmt.Printf("  %-18s %6.2f s\n", install, t.middle(install, cold).took.Seconds())
-	t.print([]string{"towline", "crane", "umoci+skopeo", "buildah"})
+	t.print([]string{"towline", alone, "crane", "umoci+skopeo", "buildah"})
 	var failed []error
 	for what, limit := range [things]float64{0.65, 0.20, 0.25} {
 		failed = append(failed, b.compare(t, cranePeer.name, what, limit), b.compare(t, buildahPeer.name, what, 0.1))
@@ -165,7 +182,7 @@ func (b *bench) real() error {
 		}
 	}
 	fmt.Printf("  %-18s %6.2f s\n  %-18s %6.2f s\n", install, t.middle(install, cold).took.Seconds(), bytecode, t.middle(bytecode, cold).took.Seconds())
-	t.print([]string{"towline", "crane"})
+	t.print([]string{"towline", alone, "crane"})
 	return errors.Join(b.compare(t, cranePeer.name, cold, 0.35), b.compare(t, cranePeer.name, edited, 0.15))
 }
 

@@ -6,7 +6,7 @@
 // counts bytes. Only ratios are judged. It needs Debian's docker-registry,
 // umoci, skopeo and buildah, and root for buildah.
 //
-//	go run ./bench/package [-rounds 3] [-only random,real,weights]
+//	go run ./bench/package [-rounds 3] [-only random,real,weights] [-dir /dev/shm]
 package main
 
 import (
@@ -33,6 +33,7 @@ func main() {
 func start() error {
 	rounds := flag.Int("rounds", 3, "how often each tool does each thing")
 	only := flag.String("only", "random,real,weights", "the cases to be measured")
+	dir := flag.String("dir", os.TempDir(), "where everything lies; a file system in memory keeps the disk out of the figures")
 	job := flag.String("job", "", "package and push as this document says, and nothing else: what the measurement starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -40,17 +41,17 @@ func start() error {
 	if *job != "" {
 		return ourJob(ctx, *job)
 	}
-	return run(ctx, *rounds, strings.Split(*only, ","))
+	return run(ctx, *rounds, strings.Split(*only, ","), *dir)
 }
 
-func run(ctx context.Context, rounds int, only []string) error {
-	dir, err := os.MkdirTemp("", "bench-package-")
+func run(ctx context.Context, rounds int, only []string, in string) error {
+	dir, err := os.MkdirTemp(in, "bench-package-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = exec.Command("rm", "-rf", dir).Run() }()
 	b := &bench{ctx: ctx, dir: dir, rounds: rounds}
-	if err := b.tools(); err != nil {
+	if err := errors.Join(b.find(), b.alone()); err != nil {
 		return err
 	}
 	stop, err := b.registry()
@@ -80,12 +81,13 @@ type bench struct {
 	rounds int
 
 	self, crane, uv string
+	tools           string // folder of programs for packing alone
 	direct, proxied string // addresses of the registry
 	line            *line
 }
 
-// tools finds the peers and builds the one that comes from Go's module proxy.
-func (b *bench) tools() error {
+// find finds the peers and builds the one that comes from Go's module proxy.
+func (b *bench) find() error {
 	for _, name := range []string{"docker-registry", "umoci", "skopeo", "buildah", "tar"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return fmt.Errorf("%w: install Debian's package of that name", err)

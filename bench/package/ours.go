@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -95,6 +96,49 @@ func highWater() int {
 
 // ours packages and pushes on a fresh machine, or with the cache of another run.
 func (b *bench) ours(s source, repository, cache string) (figure, report, error) {
+	return b.oursIn(s, repository, cache, []string{"TOWLINE_UV=" + b.uv})
+}
+
+// oursAlone is what packing and publishing take by themselves: there is no
+// Python that compiles, and the time of the installer is taken off.
+func (b *bench) oursAlone(s source, repository string) (figure, error) {
+	times := filepath.Join(b.dir, "installer-times")
+	if err := os.WriteFile(times, nil, 0o644); err != nil {
+		return figure{}, err
+	}
+	f, _, err := b.oursIn(s, repository, "", []string{"PATH=" + b.tools, "TOWLINE_UV=" + filepath.Join(b.tools, "uv"), "TIMES=" + times})
+	if err != nil {
+		return f, err
+	}
+	text, err := os.ReadFile(times)
+	if err != nil {
+		return f, err
+	}
+	var began, ended int64
+	if _, err := fmt.Sscan(string(text), &began, &ended); err != nil {
+		return f, fmt.Errorf("the installer did not run: %w", err)
+	}
+	f.took -= time.Duration(ended - began)
+	return f, nil
+}
+
+// alone makes the folder of programs for oursAlone: an installer that notes when
+// it ran, and a Python under a name that is not asked to compile.
+func (b *bench) alone() error {
+	b.tools = filepath.Join(b.dir, "tools")
+	python, err := exec.LookPath("/usr/bin/python3.11")
+	if err != nil {
+		return err
+	}
+	script := "#!/bin/sh\nbegan=$(/bin/date +%s%N)\n'" + b.uv + "' \"$@\"\ncode=$?\necho $began $(/bin/date +%s%N) > \"$TIMES\"\nexit $code\n"
+	return errors.Join(
+		os.Mkdir(b.tools, 0o755),
+		os.Symlink(python, filepath.Join(b.tools, "python3")),
+		os.WriteFile(filepath.Join(b.tools, "uv"), []byte(script), 0o755),
+	)
+}
+
+func (b *bench) oursIn(s source, repository, cache string, env []string) (figure, report, error) {
 	work, err := os.MkdirTemp(b.dir, "ours-")
 	if err != nil {
 		return figure{}, report{}, err
@@ -124,7 +168,8 @@ func (b *bench) ours(s source, repository, cache string) (figure, report, error)
 	}
 	f, err := b.measure(func() error {
 		cmd := exec.CommandContext(b.ctx, b.self, "-job", file)
-		cmd.Env = append(os.Environ(), "TOWLINE_UV="+b.uv, "UV_CACHE_DIR="+filepath.Join(b.dir, oursCache))
+		cmd.Env = append(os.Environ(), "UV_CACHE_DIR="+filepath.Join(b.dir, oursCache))
+		cmd.Env = append(cmd.Env, env...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("towline: %w\n%s", err, out)
 		}

@@ -121,9 +121,9 @@ const blockHeads = 1 << 10
 
 // chunk is a piece of the stream.
 type chunk struct {
-	plain, packed  []byte
-	shrink, stored *flate.Writer
-	ready          chan error
+	plain, packed []byte
+	shrink        *flate.Writer
+	ready         chan error
 }
 
 // take fills the chunk, and gives back what has no room.
@@ -141,22 +141,38 @@ func (c *chunk) Write(packed []byte) (int, error) {
 
 // compress writes whole blocks, which end at the end of a byte.
 func (c *chunk) compress() error {
-	to, level := &c.shrink, flate.BestSpeed
 	if !shrinks(c.plain) {
-		to, level = &c.stored, flate.NoCompression
+		c.store()
+		return nil
 	}
-	if *to == nil {
-		writer, err := flate.NewWriter(c, level)
+	if c.shrink == nil {
+		writer, err := flate.NewWriter(c, flate.BestSpeed)
 		if err != nil {
 			return err
 		}
-		*to = writer
+		c.shrink = writer
 	}
-	(*to).Reset(c)
-	if _, err := (*to).Write(c.plain); err != nil {
+	c.shrink.Reset(c)
+	if _, err := c.shrink.Write(c.plain); err != nil {
 		return err
 	}
-	return (*to).Flush()
+	return c.shrink.Flush()
+}
+
+// storedBlock is the most that a stored block takes, in bytes (RFC 1951, 3.2.4).
+const storedBlock = 65535
+
+// store writes stored blocks, and an empty one as a flush does.
+func (c *chunk) store() {
+	for rest := c.plain; ; {
+		n := min(len(rest), storedBlock)
+		c.packed = append(c.packed, 0, byte(n), byte(n>>8), ^byte(n), ^byte(n>>8))
+		if n == 0 {
+			return
+		}
+		c.packed = append(c.packed, rest[:n]...)
+		rest = rest[n:]
+	}
 }
 
 // A chunk is looked at in three places, with so many bytes each. What the
