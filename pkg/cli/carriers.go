@@ -79,7 +79,7 @@ type fetching struct {
 // climb takes the first carrier that has the files. What a carrier refuses or
 // lacks leads to the next one; the error is that of the first.
 func (f *fetching) climb(ctx context.Context, ladder []carrier) (fetched, error) {
-	client, err := f.gitlabOf(f.wanted.project, f.options.api)
+	client, err := f.upstreamGitLab(f.wanted.project, f.options.api)
 	if err != nil {
 		return fetched{}, err
 	}

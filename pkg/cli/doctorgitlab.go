@@ -34,7 +34,7 @@ func (e *examination) gitlab(ctx context.Context) {
 
 // client is one for a project, with the token that fetch would use.
 func (e *examination) client(project string) (*gitlab.Client, error) {
-	o, err := e.a.gitlabOptions(project, e.o.api)
+	o, err := e.a.upstreamToken(project, e.o.api)
 	o.Wait = quickly
 	return gitlab.New(o), err
 }

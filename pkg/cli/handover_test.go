@@ -243,6 +243,38 @@ func TestAFreeProjectHandsOverByAPackage(t *testing.T) {
 	}
 }
 
+// ACCESS_TOKEN is for the project that hands over. Whoever was started by one
+// and hands over itself, or starts a pipeline, does that as the job.
+func TestAnAccessTokenGoesToUpstreamAlone(t *testing.T) {
+	classic := []string{"ACCESS_TOKEN=" + personalToken, "JOB_ID=5", "UPSTREAM_PROJECT_ID=8"}
+	for _, variables := range [][]string{classic, {"ACCESS_TOKEN=" + personalToken, "JOB_ID=5", "CI_PROJECT_ID=8"}} {
+		p := newTwoProjects(t)
+		env := append(p.upstream(100, 1001), variables...)
+		p.must(p.model, env, "version")
+		p.must(p.model, env, "handover", "--through", "package")
+		p.must(p.model, env, "trigger", "--project", "science/mean", "--strategy", "none")
+		if packages := p.gitlab.Packages(); len(packages) != 2 {
+			t.Errorf("packages are %v", packages)
+		}
+		for _, r := range p.gitlab.Requests() {
+			if r.Header.Get("Private-Token") != "" {
+				t.Errorf("ACCESS_TOKEN went to %s %s", r.Method, r.Path)
+			}
+		}
+	}
+
+	// Of its own project fetch asks as the job too.
+	p := newTwoProjects(t)
+	p.handOver(100, 1001)
+	env := append(p.upstream(200, 2001), classic...)
+	p.must(t.TempDir(), env, "fetch", "--project", "science/mean", "--job", "1001")
+	for _, r := range p.gitlab.Requests() {
+		if r.Header.Get("Private-Token") != "" {
+			t.Errorf("ACCESS_TOKEN went to %s %s", r.Method, r.Path)
+		}
+	}
+}
+
 func TestProjectsOnTwoServersHandOverByS3(t *testing.T) {
 	running, err := localcloud.Start(context.Background(), localcloud.Options{Dir: t.TempDir()})
 	if err != nil {

@@ -2,14 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"time"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gitlab"
 	"gitlab.com/towline/towline/pkg/plan"
-	"gitlab.com/towline/towline/pkg/record"
 	"gitlab.com/towline/towline/pkg/secret"
 )
 
@@ -36,50 +33,46 @@ func (a *app) tokenGitLab(project string) (*gitlab.Client, error) {
 	return a.gitlabOf(project, "")
 }
 
-// namingTime is how long the name of a pipeline may take: it is no more than
-// a kindness.
-const namingTime = 10 * time.Second
-
-// namePipeline calls the pipeline by its versions, unless the user has named
-// it or does not want that. That it did not work is a warning.
-func (a *app) namePipeline(ctx context.Context, records []record.Record) {
-	job, inJob := a.job()
-	if !inJob || job.PipelineName != "" || job.PipelineID == "" || job.Tag != "" || a.getenv("TOWLINE_PIPELINE_NAME") == "off" {
-		return
-	}
-	client, err := a.jobGitLab()
+// gitlabOf is a client for a project, with the token that a user has set, or
+// the job's.
+func (a *app) gitlabOf(project, api string) (*gitlab.Client, error) {
+	o, err := a.gitlabOptions(project, api)
 	if err != nil {
-		return // a runner without GitLab behind it
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, namingTime)
-	defer cancel()
-	action := plan.NamePipeline{Project: job.Project(), Pipeline: job.PipelineID, Name: pipelineName(records)}
-	err = plan.Run(ctx, plan.Plan{action}, doer(func(ctx context.Context, _ plan.Action) (plan.Receipt, error) {
-		return plan.Receipt{}, client.NamePipeline(ctx, action.Pipeline, action.Name)
-	}), a.teller())
-	if err != nil {
-		fmt.Fprintf(a.stderr, "towline: warning: %v\n", err)
-		if hint := fault.HintOf(err); hint != "" {
-			fmt.Fprintf(a.stderr, "towline: hint: %s\n", hint)
-		}
-	}
+	return gitlab.New(o), nil
 }
 
-// pipelineName names the releases that a pipeline makes.
-func pipelineName(records []record.Record) string {
-	var names []string
-	for _, rec := range records {
-		name := rec.Model + " " + rec.Name()
-		if !rec.Released {
-			name = rec.Model + " " + rec.Version.Version + " (nothing to release)"
+// gitlabAddress is where GitLab is.
+func (a *app) gitlabAddress(project, api string) (gitlab.Options, error) {
+	o := gitlab.Options{API: or(api, a.getenv("TOWLINE_GITLAB_API"), a.getenv("CI_API_V4_URL")), Project: project, Log: a.log()}
+	if !strings.HasPrefix(o.API, "https://") && !strings.HasPrefix(o.API, "http://") {
+		return o, fault.Newf(fault.Usage, "find GitLab: no address of its API").
+			Hintf("outside of a job pass --api https://gitlab.example.com/api/v4")
+	}
+	return o, nil
+}
+
+// gitlabOptions are gitlabAddress with the token.
+func (a *app) gitlabOptions(project, api string) (gitlab.Options, error) {
+	o, err := a.gitlabAddress(project, api)
+	if err != nil {
+		return o, err
+	}
+	o.Token = secret.New(a.getenv("CI_JOB_TOKEN"))
+	if token := a.getenv(gitlabToken); token != "" {
+		kind := a.getenv("TOWLINE_GITLAB_TOKEN_TYPE")
+		header, ok := map[string]string{"": gitlab.PrivateToken, "private": gitlab.PrivateToken, "oauth": gitlab.OAuth, "job": gitlab.JobToken}[kind]
+		if !ok {
+			return o, fault.Newf(fault.Usage, "TOWLINE_GITLAB_TOKEN_TYPE is %q, wanted private, oauth or job", kind)
 		}
-		names = append(names, name)
+		o.Header, o.Token = header, secret.New(token)
 	}
-	all := strings.Join(names, ", ")
-	if len(all) > gitlab.MostName {
-		all = all[:gitlab.MostName-len("…")] + "…"
+	if o.Token.Empty() {
+		return o, fault.Newf(fault.Denied, "ask GitLab: no token").
+			Hintf("set TOWLINE_GITLAB_TOKEN to a token with the scope read_api; in a job CI_JOB_TOKEN does")
 	}
-	return all
+	return o, nil
 }
 
 // doer is a function that carries out actions.

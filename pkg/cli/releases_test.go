@@ -147,7 +147,7 @@ func TestAVersionThatIsAlwaysTaken(t *testing.T) {
 	for range 20 {
 		j.gitlab.Fail(gitlabtest.Failure{Method: "POST", Status: 409, Body: `{"message":"Release already exists"}`})
 	}
-	if code, _, stderr := j.towline("tag", "--through", "releases-api"); code != 6 {
-		t.Errorf("towline tag: exit %d, want 6: GitLab speaks of a release, and there is no tag\n%s", code, stderr)
+	if code, _, stderr := j.towline("tag", "--through", "releases-api"); code != 8 || !strings.Contains(stderr, "without its tag") {
+		t.Errorf("towline tag: exit %d, want 8: GitLab speaks of a release, and there is no tag\n%s", code, stderr)
 	}
 }

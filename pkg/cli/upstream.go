@@ -2,7 +2,6 @@ package cli
 
 import (
 	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -105,47 +104,27 @@ func (w wanted) String() string {
 	return text
 }
 
-// gitlabOf is a client for a project, with the token that is meant for it: one
-// that was given for that, that of whoever started the pipeline, or the job's.
-func (a *app) gitlabOf(project, api string) (*gitlab.Client, error) {
-	o, err := a.gitlabOptions(project, api)
+// upstreamGitLab is a client for the project that hands over, with the token
+// that is meant for it: one that was given for that, that of whoever started
+// the pipeline, or the job's.
+func (a *app) upstreamGitLab(project, api string) (*gitlab.Client, error) {
+	o, err := a.upstreamToken(project, api)
 	if err != nil {
 		return nil, err
 	}
 	return gitlab.New(o), nil
 }
 
-// gitlabAddress is where GitLab is.
-func (a *app) gitlabAddress(project, api string) (gitlab.Options, error) {
-	o := gitlab.Options{API: or(api, a.getenv("TOWLINE_GITLAB_API"), a.getenv("CI_API_V4_URL")), Project: project, Log: a.log()}
-	if !strings.HasPrefix(o.API, "https://") && !strings.HasPrefix(o.API, "http://") {
-		return o, fault.Newf(fault.Usage, "find GitLab: no address of its API").
-			Hintf("outside of a job pass --api https://gitlab.example.com/api/v4")
+// upstreamToken is gitlabAddress with the token for the project that hands
+// over. ACCESS_TOKEN is of that one, and shown to no other, least of all the own.
+func (a *app) upstreamToken(project, api string) (gitlab.Options, error) {
+	token := a.getenv("ACCESS_TOKEN")
+	passed := token != "" && (a.getenv("JOB_ID") != "" || a.getenv("UPSTREAM_PROJECT_ID") != "")
+	job, _ := a.job()
+	if !passed || a.getenv(gitlabToken) != "" || project == "" || project == job.ProjectID || project == job.ProjectPath {
+		return a.gitlabOptions(project, api)
 	}
-	return o, nil
-}
-
-// gitlabOptions are gitlabAddress with the token.
-func (a *app) gitlabOptions(project, api string) (gitlab.Options, error) {
 	o, err := a.gitlabAddress(project, api)
-	if err != nil {
-		return o, err
-	}
-	switch kind := a.getenv("TOWLINE_GITLAB_TOKEN_TYPE"); {
-	case a.getenv("TOWLINE_GITLAB_TOKEN") != "":
-		header, ok := map[string]string{"": gitlab.PrivateToken, "private": gitlab.PrivateToken, "oauth": gitlab.OAuth, "job": gitlab.JobToken}[kind]
-		if !ok {
-			return o, fault.Newf(fault.Usage, "TOWLINE_GITLAB_TOKEN_TYPE is %q, wanted private, oauth or job", kind)
-		}
-		o.Header, o.Token = header, secret.New(a.getenv("TOWLINE_GITLAB_TOKEN"))
-	case a.getenv("ACCESS_TOKEN") != "" && (a.getenv("JOB_ID") != "" || a.getenv("UPSTREAM_PROJECT_ID") != ""):
-		o.Header, o.Token = gitlab.PrivateToken, secret.New(a.getenv("ACCESS_TOKEN"))
-	default:
-		o.Token = secret.New(a.getenv("CI_JOB_TOKEN"))
-	}
-	if o.Token.Empty() {
-		return o, fault.Newf(fault.Denied, "ask GitLab: no token").
-			Hintf("set TOWLINE_GITLAB_TOKEN to a token with the scope read_api; in a job CI_JOB_TOKEN does")
-	}
-	return o, nil
+	o.Header, o.Token = gitlab.PrivateToken, secret.New(token)
+	return o, err
 }

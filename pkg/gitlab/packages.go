@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -15,24 +16,19 @@ import (
 // PutPackage publishes a file of a generic package. Where the project allows
 // no file twice, one that is there with the same bytes is this one.
 func (c *Client) PutPackage(ctx context.Context, name, version string, f File) error {
-	operation := "publish package " + name + " " + version
+	operation := fmt.Sprintf("publish package %s %s, %s of %d bytes", name, version, f.Name, f.Size)
 	err := c.put(ctx, packagePath(name, version, f.Name), f)
-	switch {
-	case statusOf(err) == http.StatusBadRequest && strings.Contains(err.Error(), "Duplicate"):
+	if statusOf(err) == http.StatusBadRequest && strings.Contains(err.Error(), "Duplicate") {
 		return c.duplicate(ctx, operation, name, version, f, err)
-	case statusOf(err) == http.StatusBadRequest && strings.Contains(err.Error(), "too large"),
-		statusOf(err) == http.StatusRequestEntityTooLarge:
-		return fault.Newf(fault.Repository, "%s: %d bytes: %w", operation, f.Size, err).
-			Hintf("hand over through S3, or let an administrator raise the largest size of generic packages (Admin, CI/CD, Package registry)")
 	}
-	return c.refused(ctx, operation, err)
+	return c.explain(ctx, publishing, operation, err)
 }
 
 // duplicate is what it means that a file of that name is there.
 func (c *Client) duplicate(ctx context.Context, operation, name, version string, f File, refused error) error {
 	kept, err := c.packageFile(ctx, "generic", name, version, f.Name)
 	if err != nil {
-		return c.refused(ctx, operation, err)
+		return c.explain(ctx, publishing, operation, err)
 	}
 	if kept == f.SHA256 {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,15 +20,47 @@ import (
 // MostName is how many characters the name of a pipeline has at most.
 const MostName = 255
 
-// NamePipeline gives a pipeline a name.
-func (c *Client) NamePipeline(ctx context.Context, pipeline, name string) error {
-	err := c.call(ctx, http.MethodPut, "/pipelines/"+url.PathEscape(pipeline)+"/metadata", map[string]string{"name": name}, nil)
-	return c.explain(ctx, naming, "name pipeline "+pipeline, err)
+// namings is how often a name is given that another job overwrote.
+const namings = 4
+
+// NamePipeline gives a pipeline the name that rename makes of the one it has,
+// or of known where GitLab does not tell, as a job's token before 18. Jobs of
+// one pipeline do so side by side, and GitLab has no lock for it: after a
+// moment it is looked at again, until rename would change nothing.
+func (c *Client) NamePipeline(ctx context.Context, pipeline, known string, rename func(now string) string) error {
+	path := "/pipelines/" + url.PathEscape(pipeline)
+	for range namings {
+		var p Pipeline
+		told := c.call(ctx, http.MethodGet, path, nil, &p)
+		now := p.Name
+		switch statusOf(told) {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+			now = known
+		default:
+			if told != nil {
+				return c.explain(ctx, naming, "name pipeline "+pipeline, told)
+			}
+		}
+		name := rename(now)
+		if name == now {
+			return nil
+		}
+		if err := c.call(ctx, http.MethodPut, path+"/metadata", map[string]string{"name": name}, nil); err != nil || told != nil {
+			return c.explain(ctx, naming, "name pipeline "+pipeline, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil // it has its name, as far as we know
+		case <-time.After(c.wait() + rand.N(c.wait())):
+		}
+	}
+	return nil
 }
 
 // Pipeline is a pipeline as GitLab tells of it.
 type Pipeline struct {
 	ID     int64  `json:"id"`
+	Name   string `json:"name"`
 	Status string `json:"status"` // created, running, success, failed, canceled, skipped, manual…
 	Ref    string `json:"ref"`
 	Commit string `json:"sha"`

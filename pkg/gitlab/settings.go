@@ -18,6 +18,7 @@ type setting struct {
 	missing   string // 404 of something in the project
 	invalid   string // 400 and 422
 	hides     bool   // 404 means that it is denied
+	taken     string // 409
 	large     string // 413
 	unprotect string // where a protection is in the way
 }
@@ -30,6 +31,7 @@ var (
 		hides: true,
 		missing: "GitLab hides what a token may not see: let releases be on for the project " +
 			"(Settings, General, Visibility) and the job token have access to it (Settings, CI/CD, Job token permissions)",
+		taken:     "a release of this name is there without its tag: delete it (Deploy, Releases), and run the job again",
 		unprotect: "let the user who started the pipeline create tags of this name (Settings, Repository, Protected tags)",
 	}
 	noting = setting{
@@ -60,6 +62,13 @@ var (
 		denied:  "let the user who started the pipeline be a Developer at least, and no rule protect the package (Settings, Packages and registries)",
 		missing: "let the package registry be on for the project (Settings, General, Visibility)", hides: true,
 		large: "leave the archive out, or let an administrator raise the largest size of package files (Admin, CI/CD, Package registry)",
+	}
+	publishing = setting{
+		denied: "let the user who started the pipeline be a Developer at least, and no rule protect the package " +
+			"(Settings, Packages and registries, Protected packages)",
+		missing: "let the package registry be on for the project (Settings, General, Visibility), or hand over through artifacts or S3", hides: true,
+		invalid: "names, versions and files of generic packages have letters, digits, ., _, - and +",
+		large:   "hand over through S3, or let an administrator raise the largest size of generic packages (Admin, CI/CD, Package registry)",
 	}
 	triggering = setting{
 		denied: "let the user who started the pipeline, or who owns the trigger token, run pipelines on this branch " +
@@ -106,7 +115,9 @@ func (c *Client) advice(s setting, status int, text string) (fault.Kind, string)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound:
 		return c.turnedAway(s, status, text)
 	case contains(text, []string{"too large"}), status == http.StatusRequestEntityTooLarge:
-		return fault.Repository, or(s.large, "send less")
+		return fault.Repository, or(s.large, "send less, or let an administrator raise what the proxy before GitLab takes (nginx, client_max_body_size)")
+	case status == http.StatusConflict:
+		return fault.Conflict, or(s.taken, "somebody else changes the same thing at this moment: run the job again")
 	case status < http.StatusInternalServerError && s.unprotect != "" && contains(text, protectedWords):
 		return fault.Denied, s.unprotect
 	case (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity) && s.invalid != "":

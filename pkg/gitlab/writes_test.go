@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,11 +121,18 @@ func TestADeploymentIsRecordedUntilItEnds(t *testing.T) {
 	if err := c.EndDeployment(t.Context(), second, gitlab.DeploymentFailed); fault.KindOf(err) != fault.Usage {
 		t.Errorf("EndDeployment of one that has ended = %v, want it refused", err)
 	}
+	third, err := c.StartDeployment(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.EndDeployment(t.Context(), third, gitlab.DeploymentCanceled); err != nil {
+		t.Fatal(err)
+	}
 	var states []string
 	for _, d := range s.Deployments() {
 		states = append(states, d.Environment+" "+d.Ref+" "+d.Status)
 	}
-	if diff := cmp.Diff([]string{"prod main failed", "prod main success"}, states); diff != "" {
+	if diff := cmp.Diff([]string{"prod main failed", "prod main success", "prod main canceled"}, states); diff != "" {
 		t.Errorf("deployments (-want +got):\n%s", diff)
 	}
 	if e := s.Environments(); len(e) != 1 || e[0].Address != "https://console/2" || e[0].Tier != "production" {
@@ -279,6 +287,11 @@ func TestAJobIsPlayed(t *testing.T) {
 	}
 }
 
+// registered is the number of the first version that a fake has.
+const registered = "5002"
+
+func named(string) string { return "mean 1.0.0" }
+
 // writes are the calls that change something at GitLab.
 var writes = map[string]func(context.Context, *gitlab.Client) error{
 	"note": func(ctx context.Context, c *gitlab.Client) error { _, err := c.PutNote(ctx, noted("x")); return err },
@@ -290,9 +303,21 @@ var writes = map[string]func(context.Context, *gitlab.Client) error{
 		_, err := c.CompleteRelease(ctx, "v1", "", nil)
 		return err
 	},
-	"name":     func(ctx context.Context, c *gitlab.Client) error { return c.NamePipeline(ctx, "8", "mean 1.0.0") },
+	"name":     func(ctx context.Context, c *gitlab.Client) error { return c.NamePipeline(ctx, "8", "", named) },
 	"registry": func(ctx context.Context, c *gitlab.Client) error { _, err := c.RegisterModel(ctx, version); return err },
-	"play":     func(ctx context.Context, c *gitlab.Client) error { _, err := c.PlayJob(ctx, "1001", nil); return err },
+	"package": func(ctx context.Context, c *gitlab.Client) error {
+		return c.PutPackage(ctx, "towline-handover", "8.7", file("handover.zip", "x"))
+	},
+	"file": func(ctx context.Context, c *gitlab.Client) error {
+		_, err := c.PutModelFile(ctx, version, registered, file("release.json", "{}"))
+		return err
+	},
+	"trigger": func(ctx context.Context, c *gitlab.Client) error {
+		_, err := c.StartPipeline(ctx, gitlab.Start{Token: secret.New(gitlabtest.Token), Ref: "main"})
+		return err
+	},
+	"tag":  func(ctx context.Context, c *gitlab.Client) error { return c.CreateRelease(ctx, wanted) },
+	"play": func(ctx context.Context, c *gitlab.Client) error { _, err := c.PlayJob(ctx, "1001", nil); return err },
 }
 
 func TestEachCallNamesTheSettingToChange(t *testing.T) {
@@ -340,6 +365,76 @@ func TestEachCallNamesTheSettingToChange(t *testing.T) {
 	}
 }
 
+// What GitLab says when it turns a call that changes something away, by status.
+var turnedAway = map[int]string{
+	http.StatusForbidden:             `{"message":"403 Forbidden"}`,
+	http.StatusNotFound:              `{"message":"404 Not Found"}`,
+	http.StatusConflict:              `{"message":"409 Conflict: Resource lock"}`,
+	http.StatusRequestEntityTooLarge: "<html><head><title>413 Request Entity Too Large</title></head></html>",
+	http.StatusTooManyRequests:       "Retry later\n",
+}
+
+// Of each call each answer is told apart: by the exit code, and by a setting
+// that mends that very call.
+func TestEachAnswerNamesTheSettingToChange(t *testing.T) {
+	type told struct {
+		kind fault.Kind
+		hint string
+	}
+	limited := told{fault.Remote, "limits its clients"}
+	for call, answers := range map[string]map[int]told{
+		"package": {
+			403: {fault.Denied, "Protected packages"}, 404: {fault.Denied, "package registry be on"}, 409: {fault.Conflict, "run the job again"},
+			413: {fault.Repository, "largest size of generic packages"}, 429: limited,
+		},
+		"file": {
+			403: {fault.Denied, "no rule protect the package"}, 404: {fault.Denied, "package registry be on"}, 409: {fault.Conflict, "run the job again"},
+			413: {fault.Repository, "leave the archive out"}, 429: limited,
+		},
+		"trigger": {
+			403: {fault.Denied, "Protected branches"}, 404: {fault.Denied, "Pipeline trigger tokens"}, 409: {fault.Conflict, "run the job again"},
+			413: {fault.Repository, "client_max_body_size"}, 429: limited,
+		},
+		"note": {
+			403: {fault.Denied, "unlock the discussion"}, 404: {fault.Missing, "number of the merge request"}, 409: {fault.Conflict, "run the job again"},
+			413: {fault.Repository, "client_max_body_size"}, 429: limited,
+		},
+		"deployment": {
+			403: {fault.Denied, "Protected environments"}, 404: {fault.Denied, "environments be on"}, 409: {fault.Conflict, "run the job again"},
+			413: {fault.Repository, "client_max_body_size"}, 429: limited,
+		},
+		"tag": {
+			403: {fault.Denied, "Protected tags"}, 404: {fault.Denied, "releases be on"}, 409: {fault.Conflict, "without its tag"},
+			413: {fault.Repository, "client_max_body_size"}, 429: limited,
+		},
+		"release": {
+			403: {fault.Denied, "Protected tags"}, 404: {fault.Denied, "releases be on"}, 413: {fault.Repository, "client_max_body_size"}, 429: limited,
+		},
+	} {
+		for status, want := range answers {
+			t.Run(call+" "+strconv.Itoa(status), func(t *testing.T) {
+				s := gitlabtest.Start(t, "")
+				s.AddMergeRequest(gitlabtest.MergeRequest{Project: gitlabtest.OwnProject, IID: 7})
+				for _, method := range []string{http.MethodPost, http.MethodPut} {
+					s.Fail(gitlabtest.Failure{Method: method, Status: status, Body: turnedAway[status], RetryAfter: "3600"})
+				}
+				err := writes[call](t.Context(), withToken(s, gitlabtest.Credential{}))
+				if fault.KindOf(err) != want.kind || !strings.Contains(fault.HintOf(err), want.hint) {
+					t.Errorf("%s = %v (exit %d, hint %q), want exit %d and %q", call, err, fault.KindOf(err), fault.HintOf(err), want.kind, want.hint)
+				}
+				if changes := writesOf(s); len(changes) != 1 {
+					t.Errorf("sent %v, want one request: what was turned away is not repeated, and an hour not waited for", changes)
+				}
+			})
+		}
+	}
+}
+
+// writesOf are the requests that would have changed something.
+func writesOf(s *gitlabtest.Server) []string {
+	return slices.DeleteFunc(s.Seen(), func(seen string) bool { return strings.HasPrefix(seen, http.MethodGet+" ") })
+}
+
 func off(feature string) func(*gitlabtest.ProjectSettings) {
 	return func(p *gitlabtest.ProjectSettings) { p.Off = []string{feature} }
 }
@@ -355,6 +450,7 @@ func TestALimitOfEachCallIsWaitedFor(t *testing.T) {
 			s := gitlabtest.Start(t, "")
 			s.AddMergeRequest(gitlabtest.MergeRequest{Project: gitlabtest.OwnProject, IID: 7})
 			s.PutTag(gitlabtest.Tag{Name: "v1", Target: wanted.Commit})
+			s.AddModelVersion(gitlabtest.OwnProject, "other", gitlabtest.ModelVersion{Version: "9.9.9"})
 			if _, err := s.AddJob(gitlabtest.Job{Project: gitlabtest.OwnProject, Pipeline: 8, ID: 1001, Name: "deploy", Status: "manual"}); err != nil {
 				t.Fatal(err)
 			}
@@ -373,7 +469,7 @@ func TestALimitOfEachCallIsWaitedFor(t *testing.T) {
 func TestALimitThatLastsIsNamed(t *testing.T) {
 	s := gitlabtest.Start(t, "")
 	s.Limit("throttle_authenticated_api", 0, time.Hour)
-	err := client(s).NamePipeline(t.Context(), "8", "mean 1.0.0")
+	err := client(s).NamePipeline(t.Context(), "8", "", named)
 	if err == nil || !strings.Contains(err.Error(), "throttle_authenticated_api allows 0 requests, again from ") || fault.KindOf(err) != fault.Remote {
 		t.Errorf("NamePipeline = %v, want the limit named", err)
 	}
