@@ -67,6 +67,8 @@ func combinations(header spec) []tree {
 			choices = []any{true, false}
 		case name == "prefix":
 			choices = []any{"", "fraud-"}
+		case name == "trigger":
+			choices = []any{"", "platform/staging"}
 		case name == "fail-on" || name == "tier" || name == "profile":
 			choices = choices[:2] // they are alike
 		case samples[name] != nil:

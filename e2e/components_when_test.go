@@ -128,6 +128,79 @@ func TestWhatRunsWhenInThePlatformsProject(t *testing.T) {
 	}
 }
 
+// What follows a deployment comes after it, and only if somebody asked for it.
+func TestWhatFollowsADeployment(t *testing.T) {
+	started := occasion{variables: map[string]string{"CI_PIPELINE_SOURCE": "pipeline", "CI_COMMIT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}}
+	for name, on := range map[string]map[string]occasion{
+		"model-pipeline": {"main": occasions()["main"], "schedule": occasions()["schedule"]},
+		"mlops-pipeline": {"a trigger job": started},
+	} {
+		off := occasions()["merge request"]
+		for project, wanted := range map[string]bool{"": false, "platform/staging": true} {
+			config := rendered(t, name, tree{"env": "prod", "trigger": project, "trigger-branch": "next"})
+			for what, o := range on {
+				if got := slices.Contains(planned(t, config, o), "trigger"); got != wanted {
+					t.Errorf("%s, %s, trigger %q: it runs: %t", name, what, project, got)
+				}
+			}
+			if slices.Contains(planned(t, config, off), "trigger") {
+				t.Errorf("%s, trigger %q: it runs in a merge request", name, project)
+			}
+			all, err := jobs(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			job := all["trigger"]
+			variables := job["variables"].(tree)
+			if variables["TOWLINE_TRIGGER_PROJECT"] != project || variables["TOWLINE_TRIGGER_REF"] != "next" || !slices.Equal(list(job["needs"]), []any{"deploy"}) {
+				t.Errorf("%s: the job starts %v after %v", name, variables, job["needs"])
+			}
+		}
+	}
+}
+
+// Each pipeline tells GitLab by an input what it is asked to, and nothing else.
+func TestWhatPipelinesTellGitLab(t *testing.T) {
+	for _, tt := range []struct {
+		pipeline, input string
+		noted           []string
+		registers       bool
+	}{
+		{"model-pipeline", "note", []string{"gate", "version"}, false},
+		{"model-pipeline", "registry", nil, true},
+		{"model-trigger", "note", []string{"version"}, false},
+		{"model-trigger", "registry", nil, true},
+		{"mlops-pipeline", "note", []string{"gate"}, false},
+		{"mlops-pipeline", "", nil, false},
+		{"model-pipeline", "", nil, false},
+		{"model-trigger", "", nil, false},
+	} {
+		inputs := tree{"env": "prod"}
+		if tt.pipeline == "model-trigger" {
+			inputs["project"] = "platform/models"
+		}
+		if tt.input != "" {
+			inputs[tt.input] = true
+		}
+		all, err := jobs(rendered(t, tt.pipeline, inputs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var noted []string
+		registers := false
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			if slices.Contains(list(all[name]["after_script"]), any(`towline report note -C "$TOWLINE_DIRECTORY"`)) {
+				noted = append(noted, name)
+			}
+			variables, _ := all[name]["variables"].(tree)
+			registers = registers || variables["TOWLINE_MODEL_REGISTRY"] == "true"
+		}
+		if !slices.Equal(noted, tt.noted) || registers != tt.registers {
+			t.Errorf("%s, %s: %v write notes, registers %t, want %v, %t", tt.pipeline, tt.input, noted, registers, tt.noted, tt.registers)
+		}
+	}
+}
+
 // cmpEmpty takes no jobs and none for the same.
 var cmpEmpty = cmp.Transformer("empty", func(list []string) string { return strings.Join(list, " ") })
 

@@ -86,6 +86,14 @@ func circle(all map[string]tree, name string, way []string) []string {
 var pinnedImage = regexp.MustCompile(`@sha256:[0-9a-f]{64}$`)
 
 func examineJob(job tree, problem func(string, ...any)) {
+	variables, _ := job["variables"].(tree)
+	for name, value := range variables {
+		switch value.(type) {
+		case string, int, tree:
+		default: // an input of another type, alone in its quotes, stays what it is
+			problem("variable %s is the %T %v, and GitLab takes texts and whole numbers", name, value, value)
+		}
+	}
 	switch {
 	case job["trigger"] != nil && job["script"] != nil:
 		problem("has both script and trigger")
@@ -110,7 +118,7 @@ func examineJob(job tree, problem func(string, ...any)) {
 	if job["interruptible"] == nil {
 		problem("does not say whether it is interruptible")
 	}
-	for _, line := range list(job["script"]) {
+	for _, line := range slices.Concat(list(job["before_script"]), list(job["script"]), list(job["after_script"])) {
 		if err := examineLine(fmt.Sprint(line), job); err != nil {
 			problem("%v", err)
 		}

@@ -275,6 +275,30 @@ func TestAnAccessTokenGoesToUpstreamAlone(t *testing.T) {
 	}
 }
 
+// Downstream the verdict goes to the merge request in the model's project, by
+// which the commit came that was handed over.
+func TestTheVerdictGoesToTheModelsMergeRequest(t *testing.T) {
+	p := newTwoProjects(t)
+	p.gitlab.AddMergeRequest(gitlabtest.MergeRequest{Project: platformProject, IID: 4, Merged: p.git("rev-parse", "HEAD")})
+	p.gitlab.AddMergeRequest(gitlabtest.MergeRequest{Project: modelProject, IID: 12, Merged: p.git("rev-parse", "HEAD")})
+	p.handOver(100, 1001)
+	env := p.downstream("UPSTREAM_PROJECT_ID=7", "UPSTREAM_PIPELINE_ID=100", "UPSTREAM_JOB_ID=1001", "TOWLINE_FROM=.towline/upstream", "CI_MERGE_REQUEST_IID=4")
+	p.must(p.deploy, env, "fetch")
+	p.must(p.deploy, env, "package")
+	if _, told := p.must(p.deploy, env, "report", "note"); !strings.Contains(told, "skipped") || len(p.gitlab.Notes()) > 0 {
+		t.Errorf("without a token: %s", told)
+	}
+	env = append(env, "TOWLINE_GITLAB_TOKEN="+personalToken)
+	if _, told := p.must(p.deploy, append(env, "CI_SERVER_URL=https://other.example.com"), "report", "note"); !strings.Contains(told, "another GitLab") {
+		t.Errorf("with a source from elsewhere: %s", told)
+	}
+	p.must(p.deploy, env, "report", "note")
+	notes := p.gitlab.Notes()
+	if len(notes) != 1 || notes[0].Project != modelProject || notes[0].Request != 12 || !strings.Contains(notes[0].Body, "0.1.0") {
+		t.Errorf("notes are %+v, want one on the model's merge request", notes)
+	}
+}
+
 func TestProjectsOnTwoServersHandOverByS3(t *testing.T) {
 	running, err := localcloud.Start(context.Background(), localcloud.Options{Dir: t.TempDir()})
 	if err != nil {

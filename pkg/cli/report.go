@@ -21,7 +21,7 @@ func newReport(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newReportNote(a))
+	cmd.AddCommand(a.fromFlag(newReportNote(a)))
 	return cmd
 }
 
@@ -39,7 +39,8 @@ func newReportNote(a *app) *cobra.Command {
 			"which is changed and not repeated. On the default branch it is the merge request\n" +
 			"that the commit came by. A job's token cannot write notes: without\n" +
 			"TOWLINE_GITLAB_TOKEN, a project token with the scope api, nothing is written, and\n" +
-			"that is said. Of a merge request from a fork nothing is written either.",
+			"that is said. Of a merge request from a fork nothing is written either. With --from\n" +
+			"it is the merge request in the project that handed the source over.",
 		Example: "  towline report note\n  towline report note --merge-request 12\n  towline report note --dry-run",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.runNote(cmd.Context(), o) },
@@ -51,9 +52,6 @@ func newReportNote(a *app) *cobra.Command {
 
 func (a *app) runNote(ctx context.Context, o noteOptions) error {
 	// Read.
-	if err := a.ownSource("report note"); err != nil {
-		return err
-	}
 	repo, err := a.repository()
 	if err != nil {
 		return err
@@ -71,6 +69,9 @@ func (a *app) runNote(ctx context.Context, o noteOptions) error {
 		records = append(records, rec)
 	}
 	job, _ := a.job()
+	if repo.handed != nil {
+		job = repo.handed.as(job)
+	}
 	client, project, why, err := a.noteProject(job, o)
 	if err != nil {
 		return err
@@ -118,6 +119,21 @@ func writeNote(ctx context.Context, client *gitlab.Client, action plan.Action) (
 	return plan.Receipt{Said: fmt.Sprintf("%s on merge request !%s", done, n.MergeRequest)}, nil
 }
 
+// as is the job with what it is about: the commit that was handed over, in the
+// model's project, where its merge request is.
+func (h *handed) as(job ci.Job) ci.Job {
+	job.ProjectID, job.ProjectPath, job.ServerURL = h.From.ProjectID, h.From.Project, h.From.Server
+	job.Commit, job.Ref = h.Commit, h.Ref
+	job.MergeRequest, job.MergeRequestProject, job.MergeRequestSource = "", "", ""
+	return job
+}
+
+// server is the address of the job's GitLab.
+func (a *app) server() string {
+	job, _ := a.job()
+	return job.ServerURL
+}
+
 // noteProject is the project of the merge request, or why there is no note.
 func (a *app) noteProject(job ci.Job, o noteOptions) (client *gitlab.Client, project, why string, err error) {
 	if o.mergeRequest != "" && !digits().MatchString(o.mergeRequest) {
@@ -130,6 +146,8 @@ func (a *app) noteProject(job ci.Job, o noteOptions) (client *gitlab.Client, pro
 			Hintf("run it in a pipeline: the note belongs to the pipeline's merge request")
 	case job.MergeRequestSource != "" && job.MergeRequestSource != project:
 		return nil, project, "the merge request comes from a fork, whose code must not use the project's token", nil
+	case job.ServerURL != a.server():
+		return nil, project, "the model's project lies on another GitLab", nil
 	case a.getenv(gitlabToken) == "":
 		return nil, project, "a job token cannot write notes: set " + gitlabToken + " to a project token with the scope api and the role Reporter", nil
 	}

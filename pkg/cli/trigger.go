@@ -51,7 +51,7 @@ func newTrigger(a *app) *cobra.Command {
 	flags.StringVar(&o.ref, "ref", "main", "branch or tag that the pipeline is for")
 	flags.StringVar(&o.job, "job", "", "name of a job whose button is pressed, instead of starting a pipeline")
 	flags.StringVar(&o.pipeline, "pipeline", "", "number of the pipeline that the job is in, instead of the job's own")
-	flags.StringArrayVar(&o.variables, "variable", nil, "NAME=VALUE for the pipeline or job; may be given several times; never a secret")
+	flags.StringArrayVar(&o.variables, "variable", nil, "NAME=VALUE for the pipeline or job; may be given several times; never a secret (TOWLINE_TRIGGER_VARIABLES, separated by blanks)")
 	flags.StringVar(&o.strategy, "strategy", strategyMirror, "mirror, depend or none")
 	flags.DurationVar(&o.timeout, "timeout", time.Hour, "how long to wait")
 	flags.StringVar(&o.api, "api", "", "address of GitLab's API (TOWLINE_GITLAB_API, CI_API_V4_URL)")
@@ -66,6 +66,7 @@ func (a *app) runTrigger(ctx context.Context, o triggerOptions) error {
 	if o.job != "" {
 		o.pipeline = or(o.pipeline, job.PipelineID)
 	}
+	o.variables = append(strings.Fields(a.getenv("TOWLINE_TRIGGER_VARIABLES")), o.variables...)
 	variables, err := o.check()
 	if err != nil {
 		return err
