@@ -18,7 +18,8 @@ var fakes sync.Map
 // gitlabState makes what a GitLab holds the new stdout, without addresses and
 // digests: gitlab ADDRESS notes|pipelines|deployments|models|releases. With
 // "next" it says through which states the next pipeline goes: gitlab ADDRESS
-// next STATE…
+// next STATE… With "files" it writes those of a model version into a folder:
+// gitlab ADDRESS files MODEL VERSION FOLDER
 func gitlabState(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: gitlab ADDRESS WHAT")
@@ -32,6 +33,12 @@ func gitlabState(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[1] {
 	case "next":
 		gitlab.NextPipeline(args[2:]...)
+		return
+	case "files":
+		ts.Check(os.MkdirAll(ts.MkAbs(args[4]), 0o755))
+		for name, body := range gitlab.ModelFiles(args[2], args[3]) {
+			ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[4]), name), []byte(body), 0o644))
+		}
 		return
 	case "notes":
 		state = gitlab.Notes()
