@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -144,6 +145,14 @@ func TestHostileArchives(t *testing.T) {
 		{"damage", patched(60, plain[60]^0xff), `entry "a.txt"`},
 		{"an end that is missing", plain[:len(plain)-30], `its end is missing`},
 		{"a beginning that is missing", plain[100:], `unpack: `},
+		{"a directory whose beginning is missing", plain[directory+10:], `would begin before the archive`},
+		{"an entry that is not where the directory says", patched(0, 'X'), `does not begin where`},
+		{"an entry that is packed otherwise", patched(8, 0), `its directory says`},
+		{"a header that reaches into the next entry", patched(28, 20), `lies upon another one`},
+		{"bytes behind the packed ones", junk(t), `bytes of the archive, its directory says`},
+		{"sizes whose sum is none", wrapping(t), `would unpack to more than`},
+		{"a long name", zipOf(t, entry(strings.Repeat("n", 256), "1")), `has a name of 256 bytes`},
+		{"a long path", zipOf(t, entry(strings.Repeat(strings.Repeat("n", 250)+"/", 5)+"n", "1")), `has a path of 1256 bytes`},
 		{"nothing", nil, `it is no zip archive`},
 		{"a page", []byte("<html>sign in</html>"), `it is no zip archive`},
 		{"more than the limit", bomb(t), `would unpack to`},
@@ -179,6 +188,48 @@ func bomb(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return packed.Bytes()
+}
+
+// raw packs entries as they are said to be.
+func raw(t *testing.T, bodies map[string][]byte, change func(*zip.FileHeader)) []byte {
+	t.Helper()
+	var packed bytes.Buffer
+	w := zip.NewWriter(&packed)
+	for name, body := range bodies {
+		h := &zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(len(body))}
+		change(h)
+		file, err := w.CreateRaw(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Write(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.Bytes()
+}
+
+// junk has more bytes for an entry than it is packed in.
+func junk(t *testing.T) []byte {
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, 9)
+	if err == nil {
+		_, err = w.Write([]byte("x"))
+	}
+	if err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	return raw(t, map[string][]byte{"a": append(packed.Bytes(), "junk"...)}, func(h *zip.FileHeader) {
+		h.UncompressedSize64, h.CRC32 = 1, crc32.ChecksumIEEE([]byte("x"))
+	})
+}
+
+// wrapping has two entries that are said to have so many bytes that none are left of the sum.
+func wrapping(t *testing.T) []byte {
+	return raw(t, map[string][]byte{"a": []byte("x"), "b": []byte("y")}, func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 63 })
 }
 
 // overlapping has two entries at one place.
@@ -256,6 +307,40 @@ func TestMoreEntriesThanTheEndSays(t *testing.T) {
 	}
 }
 
+// The number of entries at the end has two bytes: it may be short by 65,536.
+func TestEntriesThatTheirNumberLeavesOut(t *testing.T) {
+	const count = 1<<16 + 1
+	body := append(header("PK\x03\x04", "00000", 0), 'x')
+	start := len(body)
+	for i := range count {
+		body = append(body, header("PK\x01\x02", fmt.Sprintf("%05d", i), 0)...)
+	}
+	body = append(body, end(1, len(body)-start, start)...)
+	_, there, err := unpack(t, body, archive.Limits{Files: 1000})
+	if err == nil || !strings.Contains(err.Error(), "has 65537 entries, wanted 1000 at most") || len(there) > 0 {
+		t.Errorf("Unpack = %v, there is %d", err, len(there))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		body   []byte
+		limits archive.Limits
+		want   string // "" for nothing
+	}{
+		{"as much as may be", zipOf(t, entry("a", "12345"), entry("b", "12345")), archive.Limits{Size: 10, Files: 2}, ""},
+		{"one file that is too large", zipOf(t, entry("a", "12345678901")), archive.Limits{Size: 10}, "more than 10 bytes"},
+		{"files that are too large together", zipOf(t, entry("a", "123456"), entry("b", "123456")), archive.Limits{Size: 10}, "more than 10 bytes"},
+		{"too many files", zipOf(t, entry("a", "1"), entry("b", "1"), entry("c", "1")), archive.Limits{Files: 2}, "has 3 entries, wanted 2 at most"},
+	} {
+		_, there, err := unpack(t, tt.body, tt.limits)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want) || len(there) > 0) {
+			t.Errorf("%s: Unpack = %v, there is %v, want %q", tt.name, err, there, tt.want)
+		}
+	}
+}
+
 func TestAFolderIsReplacedWholeOrNotAtAll(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "into")
 	if _, err := unpackInto(t, target, zipOf(t, entry("old", "1")), archive.Limits{}, nil); err != nil {
@@ -277,11 +362,24 @@ func TestAFolderIsReplacedWholeOrNotAtAll(t *testing.T) {
 }
 
 func TestHostileTars(t *testing.T) {
+	folder := &tar.Header{Name: "p/q", Typeflag: tar.TypeDir}
 	for _, tt := range []struct {
 		name    string
 		headers []*tar.Header
 		want    string
 	}{
+		{"more files than may be", []*tar.Header{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}}, "more than 3 entries"},
+		{"a file that is too large", []*tar.Header{{Name: "a", Size: 11}}, "more than 10 bytes"},
+		{"files that are too large together", []*tar.Header{{Name: "a", Size: 6}, {Name: "b", Size: 6}}, "more than 10 bytes"},
+		{"a link that leads out by another one", []*tar.Header{
+			folder, {Name: "p/q/up", Typeflag: tar.TypeSymlink, Linkname: "../.."}, {Name: "p/q/out", Typeflag: tar.TypeSymlink, Linkname: "up/.."},
+		}, "a link that leads out"},
+		{"a link that leads out by a later one", []*tar.Header{
+			folder, {Name: "p/q/out", Typeflag: tar.TypeSymlink, Linkname: "up/../x"}, {Name: "p/q/up", Typeflag: tar.TypeSymlink, Linkname: "../.."},
+		}, "a link that leads out"},
+		{"links in a circle", []*tar.Header{
+			{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "b"}, {Name: "b", Typeflag: tar.TypeSymlink, Linkname: "a"},
+		}, "a link that leads"},
 		{"a path that leads out", []*tar.Header{{Name: "../evil"}}, "leads out"},
 		{"an absolute path", []*tar.Header{{Name: "/evil"}}, "absolute"},
 		{"a link that leads out", []*tar.Header{{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "../x"}}, "a link that leads out"},
@@ -299,6 +397,9 @@ func TestHostileTars(t *testing.T) {
 				if err := w.WriteHeader(h); err != nil {
 					t.Fatal(err)
 				}
+				if _, err := w.Write(make([]byte, h.Size)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
@@ -308,7 +409,7 @@ func TestHostileTars(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = archive.Untar(&packed, staging, archive.Limits{})
+			_, err = archive.Untar(&packed, staging, archive.Limits{Files: 3, Size: 10})
 			staging.Abort()
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Untar = %v, want %q", err, tt.want)
@@ -317,6 +418,41 @@ func TestHostileTars(t *testing.T) {
 				t.Errorf("there is %v", list)
 			}
 		})
+	}
+}
+
+// Links that stay within the folder are kept, also those to what is not there.
+func TestLinksOfATar(t *testing.T) {
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	for _, h := range []*tar.Header{
+		{Name: "d/f"}, {Name: "to-file", Typeflag: tar.TypeSymlink, Linkname: "d/f"}, {Name: "d/up", Typeflag: tar.TypeSymlink, Linkname: ".."},
+		{Name: "by-link", Typeflag: tar.TypeSymlink, Linkname: "d/up/to-file"}, {Name: "to-nothing", Typeflag: tar.TypeSymlink, Linkname: "d/none"},
+	} {
+		h.Mode = 0o644
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "into")
+	staging, err := archive.Stage(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer staging.Abort()
+	if _, err := archive.Untar(&packed, staging, archive.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := staging.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for link, want := range map[string]string{"to-file": "d/f", "d/up": "..", "by-link": "d/up/to-file", "to-nothing": "d/none"} {
+		if got, err := os.Readlink(filepath.Join(target, link)); err != nil || got != want {
+			t.Errorf("%s leads to %q, %v, want %q", link, got, err, want)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func Untar(r io.Reader, into *Staging, limits Limits) ([]File, error) {
 			return nil, err
 		}
 	}
-	return u.files, nil
+	return u.files, u.stay()
 }
 
 type untar struct {
@@ -160,6 +160,17 @@ func cause(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// stay follows every link, now that all are there: one by itself may lead to
+// something within the folder, and by way of another one out of it.
+func (u *untar) stay() error {
+	for _, h := range u.links {
+		if _, err := u.into.root.Stat(filepath.FromSlash(h.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return wrong("entry %.80q is a link that leads out of the folder, or nowhere: %w", h.Name, err)
+		}
+	}
+	return nil
 }
 
 // link makes a link when all files are there, so that nothing is written through it.

@@ -108,6 +108,15 @@ func (p *twoProjects) handOver(pipeline, job int, args ...string) {
 	env := p.upstream(pipeline, job)
 	p.must(p.model, env, "version")
 	p.must(p.model, env, append([]string{"handover"}, args...)...)
+	_, err := p.gitlab.AddJob(gitlabtest.Job{Project: modelProject, Pipeline: pipeline, ID: job, Name: "handover", Artifacts: p.artifacts()})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// artifacts are the files that the hand-over left.
+func (p *twoProjects) artifacts() string {
+	p.t.Helper()
 	artifacts := p.t.TempDir()
 	for _, name := range []string{record.File, record.EnvFile, record.SourceFile, record.HandoverFile, record.HandoverEnv} {
 		body, err := os.ReadFile(filepath.Join(p.model, ".towline", name))
@@ -121,10 +130,7 @@ func (p *twoProjects) handOver(pipeline, job int, args ...string) {
 			p.t.Fatal(err)
 		}
 	}
-	_, err := p.gitlab.AddJob(gitlabtest.Job{Project: modelProject, Pipeline: pipeline, ID: job, Name: "handover", Artifacts: artifacts})
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	return artifacts
 }
 
 // identity is that of the package that would be built.
@@ -205,6 +211,16 @@ func TestRacingPipelinesNeverSwapModels(t *testing.T) {
 		t.Errorf("commits are %v", commits)
 	}
 
+	// One folder for both is filled anew each time.
+	shared := t.TempDir()
+	for _, pipeline := range []string{"100", "200", "100"} {
+		stdout, _ := p.must(shared, p.downstream("CI_UPSTREAM_PROJECT_ID=7", "CI_UPSTREAM_PIPELINE_ID="+pipeline), "fetch", "--output", "json")
+		body, err := os.ReadFile(filepath.Join(shared, ".towline", "upstream", ".towline", record.HandoverFile))
+		if err != nil || !bytes.Contains(body, []byte(commits[pipeline])) {
+			t.Errorf("of pipeline %s there is another commit, %v\n%s", pipeline, err, stdout)
+		}
+	}
+
 	// By ref there is the older one while the other runs, and a warning says so.
 	dir := t.TempDir()
 	stdout, told := p.must(dir, p.downstream(), "fetch", "--project", "7", "--ref", "main", "--output", "json")
@@ -216,6 +232,63 @@ func TestRacingPipelinesNeverSwapModels(t *testing.T) {
 	code, _, told := p.towline(t.TempDir(), p.downstream(), "fetch", "--project", "7", "--job", "2001", "--pipeline", "100")
 	if code == 0 {
 		t.Errorf("job 2001 passes for one of pipeline 100: %s", told)
+	}
+}
+
+// What arrives is what was handed over, all of it, by whom it was asked for.
+func TestWhatIsNotWhatWasHandedOver(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(folder string) error
+		code   int
+		said   string
+	}{
+		{"another source", func(folder string) error {
+			return os.WriteFile(filepath.Join(folder, record.SourceFile), []byte("another"), 0o600)
+		}, 8, "sha256 of .towline/source.tar is"},
+		{"another record", func(folder string) error {
+			return os.WriteFile(filepath.Join(folder, record.File), []byte("{}"), 0o600)
+		}, 8, "sha256 of .towline/release.json is"},
+		{"no source", func(folder string) error { return os.Remove(filepath.Join(folder, record.SourceFile)) }, 5, "source.tar did not come with it"},
+		{"another project's", replaced(`"7"`, `"8"`), 8, "it is of project"},
+		{"another pipeline's", replaced(`"100"`, `"101"`), 8, "it is of pipeline 101, wanted 100"},
+		{"another job's", replaced(`"1001"`, `"1002"`), 8, "it is of job 1002, wanted 1001"},
+		{"no document", replaced("{", "<"), 3, "handover.json"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newTwoProjects(t)
+			env := p.upstream(100, 1001)
+			p.must(p.model, env, "version")
+			p.must(p.model, env, "handover")
+			artifacts := p.artifacts()
+			if err := tt.change(filepath.Join(artifacts, ".towline")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.gitlab.AddJob(gitlabtest.Job{Project: modelProject, Pipeline: 100, ID: 1001, Name: "handover", Artifacts: artifacts}); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			code, _, told := p.towline(dir, p.downstream("UPSTREAM_PROJECT_ID=7", "UPSTREAM_PIPELINE_ID=100", "UPSTREAM_JOB_ID=1001"), "fetch")
+			if code != tt.code || !strings.Contains(told, tt.said) || !strings.Contains(told, "towline: hint: ") {
+				t.Errorf("fetch: exit %d, want %d and %q\n%s", code, tt.code, tt.said, told)
+			}
+			if _, err := os.Stat(filepath.Join(dir, ".towline", "upstream")); err == nil {
+				t.Error("something is left of it")
+			}
+		})
+	}
+}
+
+// replaced changes every such text in the hand-over's document.
+func replaced(from, to string) func(folder string) error {
+	return func(folder string) error {
+		file := filepath.Join(folder, record.HandoverFile)
+		body, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, bytes.ReplaceAll(body, []byte(from), []byte(to)), 0o600)
 	}
 }
 

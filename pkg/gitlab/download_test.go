@@ -4,7 +4,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -246,5 +248,24 @@ func TestJobNamed(t *testing.T) {
 	}
 	if _, err := c.JobNamed(t.Context(), "100", "none"); fault.KindOf(err) != fault.Missing || len(fault.DetailsOf(err)) == 0 {
 		t.Errorf("JobNamed of none = %v", err)
+	}
+}
+
+// A GitLab that lists jobs that were retried too does so in any order.
+func TestOfJobsWithOneNameTheNewestIsMeant(t *testing.T) {
+	for _, order := range [][]int{{5, 7, 6}, {7, 6, 5}, {6, 5, 7}} {
+		s, _ := producing(t, gitlabtest.OwnProject)
+		var jobs []map[string]any
+		for _, id := range order {
+			jobs = append(jobs, map[string]any{"id": id, "name": "train", "status": "success"})
+		}
+		body, err := json.Marshal(append(jobs, map[string]any{"id": 9, "name": "train", "status": "failed"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Fail(gitlabtest.Failure{Method: http.MethodGet, Path: "/pipelines/100/jobs", Status: http.StatusOK, Body: string(body)})
+		if job, err := consumer(s, gitlab.JobToken, gitlabtest.Token).JobNamed(t.Context(), "100", "train"); err != nil || job.ID != 7 {
+			t.Errorf("of %v JobNamed = %d, %v, want 7, the newest that succeeded", order, job.ID, err)
+		}
 	}
 }
