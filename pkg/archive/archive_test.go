@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,12 +192,12 @@ func bomb(t *testing.T) []byte {
 }
 
 // raw packs entries as they are said to be.
-func raw(t *testing.T, bodies map[string][]byte, change func(*zip.FileHeader)) []byte {
+func raw(t *testing.T, bodies [][]byte, change func(*zip.FileHeader)) []byte {
 	t.Helper()
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)
-	for name, body := range bodies {
-		h := &zip.FileHeader{Name: name, Method: zip.Deflate, CompressedSize64: uint64(len(body))}
+	for i, body := range bodies {
+		h := &zip.FileHeader{Name: string(rune('a' + i)), Method: zip.Deflate, CompressedSize64: uint64(len(body))}
 		change(h)
 		file, err := w.CreateRaw(h)
 		if err != nil {
@@ -222,14 +223,18 @@ func junk(t *testing.T) []byte {
 	if err != nil || w.Close() != nil {
 		t.Fatal(err)
 	}
-	return raw(t, map[string][]byte{"a": append(packed.Bytes(), "junk"...)}, func(h *zip.FileHeader) {
+	return raw(t, [][]byte{append(packed.Bytes(), "junk"...)}, func(h *zip.FileHeader) {
 		h.UncompressedSize64, h.CRC32 = 1, crc32.ChecksumIEEE([]byte("x"))
 	})
 }
 
-// wrapping has two entries that are said to have so many bytes that none are left of the sum.
+// wrapping has two entries that are said to have so many bytes that few are left of the sum.
 func wrapping(t *testing.T) []byte {
-	return raw(t, map[string][]byte{"a": []byte("x"), "b": []byte("y")}, func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 63 })
+	return raw(t, [][]byte{[]byte("x"), []byte("y")}, func(h *zip.FileHeader) {
+		if h.UncompressedSize64 = 5; h.Name == "b" {
+			h.UncompressedSize64 = math.MaxUint64
+		}
+	})
 }
 
 // overlapping has two entries at one place.
