@@ -52,6 +52,7 @@ func (b *Bundler) bytecode(ctx context.Context, job *installation, s *stage, fol
 	}
 	compiled, err := s.addBytecode(folder, job.python)
 	if err == nil && compiled == 0 {
+		job.interpreter = ""
 		b.o.Log("python" + job.python + " of this host compiles nothing: the dependencies are packed without bytecode")
 	}
 	return err
@@ -106,6 +107,12 @@ func (b *Bundler) compile(ctx context.Context, job *installation, folder string,
 			Hintf("free some space, or set TOWLINE_CACHE to a folder on a larger disk")
 	}
 	return fault.Newf(fault.Remote, "compile the dependencies: python%s broke down", job.python).With(lastWords(stderr)...)
+}
+
+// runs says whether an interpreter does anything at all.
+func (b *Bundler) runs(ctx context.Context, interpreter string) bool {
+	command := proc.Command{Name: interpreter, Args: []string{"-S", "-c", ""}, Env: pythonEnv(b.o.Environ)}
+	return command.Run(ctx) == nil
 }
 
 // notThere is the exit code of a shell that finds no program, as a shim for a

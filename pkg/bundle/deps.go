@@ -30,6 +30,21 @@ func (b *Bundler) dependencies(ctx context.Context, job *installation, before *p
 	if job == nil {
 		return nil, nil
 	}
+	if layers, ok := b.known(ctx, job, before, run); ok {
+		return layers, nil
+	}
+	if layers, ok := b.uncompiled(ctx, job, before, run); ok {
+		return layers, nil
+	}
+	layers, err := b.buildDependencies(ctx, job, run)
+	for i := range layers {
+		layers[i].note(howBuilt, "no layer for these requirements, platform and Python was known")
+	}
+	return layers, err
+}
+
+// known are the layers of the installation in the cache or the registry.
+func (b *Bundler) known(ctx context.Context, job *installation, before *past, run *ahead) ([]blob, bool) {
 	key := job.key()
 	b.use(key)
 	if layers, ok := b.fromCache(key); ok {
@@ -37,19 +52,27 @@ func (b *Bundler) dependencies(ctx context.Context, job *installation, before *p
 			layers[i].note(howCached, "the same requirements, platform and Python as before")
 			run.file(layers[i])
 		}
-		return layers, nil
+		return layers, true
 	}
-	if layers, ok := before.find(ctx, key, 0); ok {
-		for _, layer := range layers {
-			run.known(layer)
-		}
-		return layers, nil
+	layers, ok := before.find(ctx, key, 0)
+	for _, layer := range layers {
+		run.known(layer)
 	}
-	layers, err := b.buildDependencies(ctx, job, key, run)
-	for i := range layers {
-		layers[i].note(howBuilt, "no layer for these requirements, platform and Python was known")
+	return layers, ok
+}
+
+// uncompiled are the layers that a host with an interpreter that does not run
+// has made before.
+func (b *Bundler) uncompiled(ctx context.Context, job *installation, before *past, run *ahead) ([]blob, bool) {
+	if job.interpreter == "" {
+		return nil, false
 	}
-	return layers, err
+	bare := *job
+	bare.interpreter = ""
+	if _, ok := b.fromCache(bare.key()); !ok || b.runs(ctx, job.interpreter) {
+		return nil, false
+	}
+	return b.known(ctx, &bare, before, run)
 }
 
 // key is a hash of everything that decides the layers' bytes.
@@ -99,8 +122,8 @@ func (b *Bundler) fromCache(key string) ([]blob, bool) {
 }
 
 // buildDependencies installs the requirements into a folder of its own and packs it.
-func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key string, run *ahead) ([]blob, error) {
-	for _, folder := range []string{b.blobFolder(), filepath.Dir(b.cacheEntry(key))} {
+func (b *Bundler) buildDependencies(ctx context.Context, job *installation, run *ahead) ([]blob, error) {
+	for _, folder := range []string{b.blobFolder(), filepath.Dir(b.cacheEntry(""))} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return nil, diskFault("make the cache", err)
 		}
@@ -124,6 +147,7 @@ func (b *Bundler) buildDependencies(ctx context.Context, job *installation, key 
 	if err != nil {
 		return nil, err
 	}
+	key := job.key() // only now it is certain whether there is bytecode
 	layers, err := b.packDependencies(ctx, stage.groups(), key, run)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,10 @@ func (b *Bundler) install(ctx context.Context, job *installation, target string)
 		return b.installWithPip(ctx, job, target)
 	}
 	err = b.run(ctx, job, uv, uvArguments(job, target))
+	if notStarted(err) && getenv(b.o.Environ, "TOWLINE_UV") == "" {
+		b.o.Log("uv cannot be started, pip stands in: " + err.Error())
+		return b.installWithPip(ctx, job, target)
+	}
 	if job.interpreter != "" && isUnfit(err) {
 		job.interpreter = ""
 		err = b.run(ctx, job, uv, uvArguments(job, target))

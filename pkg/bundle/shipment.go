@@ -135,7 +135,8 @@ func (s *shipment) layers(ctx context.Context) error {
 
 // tag names what was sent. A tag that names it already is left alone.
 func (s *shipment) tag(ctx context.Context, tag string) error {
-	return s.pusher.Push(ctx, s.to.Tag(tag), s.root())
+	err := s.pusher.Push(ctx, s.to.Tag(tag), s.root())
+	return s.b.unlessTagged(ctx, err, s.to.Tag(tag), s.parcel.root.Digest.String())
 }
 
 // mark moves the tag that later builds look at. It is no part of the release:

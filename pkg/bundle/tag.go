@@ -79,11 +79,25 @@ func (b *Bundler) tag(ctx context.Context, repository, digest string, tags []str
 			return fault.Newf(fault.Conflict, "%s: it names %s, wanted %s", op, there, digest).
 				Hintf("the version is taken by another image: release again, for the next version")
 		}
-		if err := remote.Tag(repo.Tag(tag), image, b.remote(ctx)...); err != nil {
+		err = remote.Tag(repo.Tag(tag), image, b.remote(ctx)...)
+		if err := b.unlessTagged(ctx, err, repo.Tag(tag), digest); err != nil {
 			return registryFault(op, err)
 		}
 	}
 	return nil
+}
+
+// unlessTagged is err, but nil where a tag that cannot be put names the image:
+// another job has put it in the meantime.
+func (b *Bundler) unlessTagged(ctx context.Context, err error, tag name.Tag, digest string) error {
+	var answer *transport.Error
+	if !errors.As(err, &answer) || !refusesTag(answer) {
+		return err
+	}
+	if there, asked := b.names(ctx, tag); asked == nil && there == digest {
+		return nil
+	}
+	return err
 }
 
 // names is the digest that a tag stands for, or "".

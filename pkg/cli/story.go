@@ -96,9 +96,25 @@ func (s *story) readSource(ctx context.Context) error {
 	}
 	address, err := s.git.RemoteURL(ctx)
 	s.source = jobSource(s.job, record.Source{
-		Repository: address, Commit: s.git.Head(), Ref: state.Ref, Dirty: state.Dirty,
+		Repository: published(address), Commit: s.git.Head(), Ref: state.Ref, Dirty: state.Dirty,
 	})
 	return err
+}
+
+// published is the address of a repository, or "" for one on this disk, which
+// means nothing to anybody else.
+func published(address string) string {
+	if scheme, _, ok := strings.Cut(address, "://"); ok {
+		if scheme == "file" {
+			return ""
+		}
+		return address
+	}
+	host, _, ok := strings.Cut(address, ":") // HOST:PATH, as ssh has it
+	if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) {
+		return ""
+	}
+	return address
 }
 
 // readObstacles refuses tags that stand where folders of tags have to be.

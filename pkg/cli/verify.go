@@ -19,6 +19,7 @@ import (
 type verifyOptions struct {
 	key     string
 	source  string
+	commit  string
 	require []string
 }
 
@@ -43,6 +44,7 @@ func newVerify(a *app) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&o.key, "key", "", "public key in PEM that must have signed the provenance: a file or env:NAME")
 	flags.StringVar(&o.source, "source", "", "repository that the provenance must name")
+	flags.StringVar(&o.commit, "commit", "", "commit that the provenance must name, without changes to it: at least seven digits")
 	flags.StringSliceVar(&o.require, "require", nil, "evidence that must be there: sbom, provenance, signature")
 	return cmd
 }
@@ -84,8 +86,11 @@ func (a *app) verification(o verifyOptions) (v bundle.Verification, required []s
 				evidence.CheckSBOM, evidence.CheckProvenance, evidence.CheckSignature)
 		}
 	}
-	v.Wanted.Repository = o.source
-	if o.source != "" {
+	v.Wanted.Repository, v.Wanted.Commit = o.source, strings.ToLower(o.commit)
+	if o.commit != "" && !isCommit(v.Wanted.Commit) {
+		return v, nil, fault.Newf(fault.Usage, "--commit %s: wanted 7 to 64 hexadecimal digits", o.commit)
+	}
+	if o.source != "" || o.commit != "" {
 		required = append(required, evidence.CheckProvenance)
 	}
 	if o.key == "" {
@@ -100,6 +105,12 @@ func (a *app) verification(o verifyOptions) (v bundle.Verification, required []s
 			Hintf("get it from the private key: openssl pkey -in key.pem -pubout -out key.pub")
 	}
 	return v, append(required, evidence.CheckSignature, evidence.CheckProvenance), nil
+}
+
+// isCommit says whether a text is a commit's hash, or the beginning of one.
+func isCommit(text string) bool {
+	const shortest, longest = 7, 64
+	return len(text) >= shortest && len(text) <= longest && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // imageToVerify finds the image, and what reads it.
@@ -149,7 +160,7 @@ func (o opened) ownImage(a *app, v *bundle.Verification) error {
 }
 
 // anyBundler reads any registry: one of ECR with the account's credentials,
-// others with those of Docker's and Podman's files.
+// others with those of the job, and of Docker's and Podman's files.
 func (a *app) anyBundler() (*bundle.Bundler, error) {
 	t := a.teller()
 	cache, err := a.cache()
@@ -174,7 +185,7 @@ func (a *app) anyBundler() (*bundle.Bundler, error) {
 		}
 		return ecr(ctx, host)
 	}
-	return bundle.New(bundle.Options{Cache: cache, Environ: a.environ, Credentials: login, Log: t.detailLine, Version: a.version}), nil
+	return bundle.New(bundle.Options{Cache: cache, Environ: a.environ, Credentials: a.jobLogin(login), Log: t.detailLine, Version: a.version}), nil
 }
 
 // tellChecks prints each check on a line of its own.

@@ -195,24 +195,6 @@ func (a *app) bundlerOptions(t *teller, dial map[string]string, login credential
 // credentials give a fresh login for a registry.
 type credentials = func(ctx context.Context, host string) (bundle.Login, error)
 
-// jobLogin gives the login that GitLab gives a job for its own registry, and
-// asks next about all others; next may be nil.
-func (a *app) jobLogin(next credentials) credentials {
-	own, user, password := a.getenv("CI_REGISTRY"), a.getenv("CI_REGISTRY_USER"), a.getenv("CI_REGISTRY_PASSWORD")
-	if own == "" || password == "" {
-		return next
-	}
-	return func(ctx context.Context, host string) (bundle.Login, error) {
-		switch {
-		case host == own:
-			return bundle.Login{User: user, Password: secret.New(password)}, nil
-		case next == nil:
-			return bundle.Login{}, nil
-		}
-		return next(ctx, host)
-	}
-}
-
 // loginLife is how long a login of ECR is used: half of what it is good for.
 const loginLife = 6 * time.Hour
 

@@ -33,6 +33,7 @@ func (f *Found) Add(kind string, text []byte) int {
 type Wanted struct {
 	Key        *ecdsa.PublicKey // then only what it has signed counts
 	Repository string           // where the source comes from
+	Commit     string           // which of it, or the beginning of that
 	Identity   string           // of the model
 }
 
@@ -148,13 +149,17 @@ func sayProvenance(s Statement) string {
 	return said
 }
 
-// source holds the repository and the identity against those that are wanted.
+// source holds repository, commit and identity against those that are wanted.
 func source(s Statement, w Wanted) Check {
 	definition := s.Predicate.BuildDefinition
 	repository, identity := definition.ExternalParameters.Repository, definition.InternalParameters.Identity
 	switch {
 	case w.Repository != "" && sameRepository(w.Repository) != sameRepository(repository):
 		return Checkf(CheckSource, Failed, "found repository %q, wanted %q", clip(repository), w.Repository)
+	case w.Commit != "" && !strings.HasPrefix(s.Commit(), w.Commit):
+		return Checkf(CheckSource, Failed, "found commit %q, wanted %q", clip(s.Commit()), w.Commit)
+	case w.Commit != "" && definition.InternalParameters.Changed:
+		return Checkf(CheckSource, Failed, "found commit %q with changes that are not committed, wanted none", clip(s.Commit()))
 	case w.Identity != "" && w.Identity != identity:
 		return Checkf(CheckSource, Failed, "found identity %q, wanted %q", clip(identity), w.Identity)
 	}
@@ -168,7 +173,7 @@ func source(s Statement, w Wanted) Check {
 	if definition.InternalParameters.Changed {
 		said += ", with changes that are not committed"
 	}
-	if w.Repository == "" && w.Identity == "" {
+	if w == (Wanted{Key: w.Key}) {
 		return Checkf(CheckSource, Skipped, "%s; nothing to hold it against", said)
 	}
 	return Checkf(CheckSource, Passed, "%s", said)
