@@ -181,6 +181,78 @@ func TestPipStandsInForUV(t *testing.T) {
 	wantFault(t, err, fault.Missing, "found neither uv nor python3.11 with pip", "install uv")
 }
 
+// A uv that is there and cannot be started, as one for another system, is as
+// good as none; one that was named is not replaced.
+func TestPipStandsInForAUVThatDoesNotStart(t *testing.T) {
+	root := repository(t)
+	withWheel(t, root)
+	programs := t.TempDir()
+	write(t, programs, map[string]string{"uv*": "#!/nowhere/interpreter\n"})
+	var environ, said []string
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "TOWLINE_UV=") {
+			environ = append(environ, strings.Replace(entry, "PATH=", "PATH="+programs+":", 1))
+		}
+	}
+	o, a := options(t), action(t, root)
+	o.Log = func(line string) { said = append(said, line) }
+	o.Environ = environ
+	pack(t, o, a)
+	if !strings.Contains(strings.Join(said, "\n"), "uv cannot be started, pip stands in") {
+		t.Errorf("said %q, want word of pip", said)
+	}
+	o, a = options(t), action(t, root)
+	o.Environ = append(environ, "TOWLINE_UV="+filepath.Join(programs, "uv"))
+	_, err := bundle.New(o).Package(context.Background(), a)
+	wantFault(t, err, fault.Missing, "install requirements.txt", "install uv")
+}
+
+// Where the interpreter turns out to be none there is no bytecode, and the key
+// of the layers says so: who has a good one does not take them.
+func TestLayersWithoutBytecodeAreKnownAsSuch(t *testing.T) {
+	install := "while [ \"$1\" != --target ]; do shift; done\n/bin/mkdir -p $2/x\necho 1 > $2/x/m.py\n"
+	python, err := exec.Command("python3.11", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := "exec " + strings.TrimSpace(string(python)) + ` "$@"`
+	for _, tt := range []struct{ name, uv, python, second string }{
+		{"uv cannot work with it", "case \"$*\" in *'--python '*) echo 'error: Failed to inspect Python interpreter' >&2; exit 2;; esac\n" + install, good, "installed"},
+		{"a shim with nothing behind it", install, "exit 127", "from the cache"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root, programs := repository(t), t.TempDir()
+			withWheel(t, root)
+			o, a := options(t), action(t, root)
+			write(t, programs, map[string]string{"python3.11*": "#!/bin/sh\n" + tt.python + "\n"})
+			o.Environ = append(fakeUV(t, tt.uv), "PATH="+programs)
+			pack(t, o, a)
+			if n := bytecode(t, a.Layout); n != 0 {
+				t.Errorf("%d files of bytecode, want none", n)
+			}
+			if said := pack(t, o, a).Said; !strings.Contains(said, tt.second) {
+				t.Errorf("the second time it said %q, want %q", said, tt.second)
+			}
+			write(t, programs, map[string]string{"python3.11*": "#!/bin/sh\n" + good + "\n"})
+			o.Environ = append(fakeUV(t, install), "PATH="+programs)
+			pack(t, o, a)
+			if n := bytecode(t, a.Layout); n != 1 {
+				t.Errorf("%d files of bytecode with a good interpreter, want one", n)
+			}
+		})
+	}
+}
+
+func bytecode(t *testing.T, layout string) (n int) {
+	t.Helper()
+	for name := range unpack(t, layout) {
+		if strings.HasSuffix(name, ".pyc") {
+			n++
+		}
+	}
+	return n
+}
+
 func names(files map[string]member) map[string]bool {
 	names := map[string]bool{}
 	for name := range files {

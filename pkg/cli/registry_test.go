@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,5 +80,78 @@ func TestAJobsOwnRegistry(t *testing.T) {
 		if tt.login() != tt.want || strings.Contains(said, "a-job-token") {
 			t.Errorf("the registry was given %q, want %q; said: %s", tt.login(), tt.want, said)
 		}
+	}
+}
+
+// Logins are found in the variable that GitLab's runner reads too, and in the
+// files of Docker and Podman; none goes to another registry, and none is said.
+func TestLoginsOfARegistry(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		file     string // in the home, or ""
+		variable string // that names the file, or its folder; DOCKER_AUTH_CONFIG holds the text
+		value    string // in the home
+		want     string
+	}{
+		{"DOCKER_AUTH_CONFIG", "", "DOCKER_AUTH_CONFIG", "", "deploy:hush"},
+		{"a file of Docker", ".docker/config.json", "", "", "deploy:hush"},
+		{"a file of Docker elsewhere", "elsewhere/config.json", "DOCKER_CONFIG", "elsewhere", "deploy:hush"},
+		{"a file of Podman", "run/containers/auth.json", "XDG_RUNTIME_DIR", "run", "deploy:hush"},
+		{"a file of Podman elsewhere", "auth/file.json", "REGISTRY_AUTH_FILE", "auth/file.json", "deploy:hush"},
+		{"no login at all", "", "", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			own, ownLogin := asking(t)
+			other, otherLogin := asking(t)
+			text := `{"auths": {"` + own + `": {"auth": "` + base64.StdEncoding.EncodeToString([]byte("deploy:hush")) + `"}}}`
+			home := t.TempDir()
+			environ := []string{"HOME=" + home, "TOWLINE_CACHE=" + t.TempDir()}
+			// The library reads these of the process.
+			for _, name := range []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_AUTH_CONFIG"} {
+				t.Setenv(name, "")
+			}
+			t.Setenv("HOME", home)
+			if tt.value != "" {
+				t.Setenv(tt.variable, filepath.Join(home, tt.value))
+			}
+			if tt.variable == "DOCKER_AUTH_CONFIG" {
+				environ = append(environ, tt.variable+"="+text)
+			}
+			if tt.file != "" {
+				file := filepath.Join(home, filepath.FromSlash(tt.file))
+				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, to := range []struct {
+				address string
+				login   func() string
+				want    string
+			}{{own, ownLogin, tt.want}, {other, otherLogin, ""}} {
+				code, said := verifying(to.address, environ)
+				if code != 4 || to.login() != to.want || strings.Contains(said, "hush") {
+					t.Errorf("verify ended with %d, want 4, and gave %q, want %q; said: %s", code, to.login(), to.want, said)
+				}
+			}
+		})
+	}
+}
+
+func verifying(address string, environ []string) (code int, said string) {
+	var out bytes.Buffer
+	code = cli.Main(cli.Process{
+		Args: []string{"verify", address + "/shop/tools:1.0.0"}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out,
+		Environ: environ, Version: "test",
+	})
+	return code, out.String()
+}
+
+func TestALoginThatIsNone(t *testing.T) {
+	address, _ := asking(t)
+	code, said := verifying(address, []string{"HOME=" + t.TempDir(), "TOWLINE_CACHE=" + t.TempDir(), "DOCKER_AUTH_CONFIG=hush"})
+	want := "towline: error: read DOCKER_AUTH_CONFIG: it is no configuration file of Docker\n" +
+		"towline: hint: correct the variable: wanted {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}\n"
+	if code != 2 || said != want {
+		t.Errorf("verify ended with %d and said %q, want %q", code, said, want)
 	}
 }

@@ -209,6 +209,8 @@ func TestJudge(t *testing.T) {
 	elsewhere.Image = other
 	forged := about
 	forged.Source.Repository = "https://evil.example.com/x"
+	changed := about
+	changed.Source.Dirty = true
 	otherBill := contents()
 	otherBill.Distributions = nil
 	foreignBill := contents()
@@ -245,6 +247,12 @@ func TestJudge(t *testing.T) {
 			evidence.Wanted{Repository: keyed.Repository}, "signature missing, provenance passed, source failed, sbom passed", "found repository \"https://evil"},
 		{"another identity", evidence.Found{SBOMs: list(bill), Statements: list(good)},
 			evidence.Wanted{Identity: "xyz"}, "signature missing, provenance passed, source failed, sbom passed", `found identity "abc", wanted "xyz"`},
+		{"the commit that is wanted, by its beginning", evidence.Found{SBOMs: list(bill), Statements: list(good)},
+			evidence.Wanted{Commit: "eeeeeee"}, "signature missing, provenance passed, source passed, sbom passed", "at commit eeee"},
+		{"another commit", evidence.Found{SBOMs: list(bill), Statements: list(good)},
+			evidence.Wanted{Commit: "eeeeeef"}, "signature missing, provenance passed, source failed, sbom passed", `wanted "eeeeeef"`},
+		{"a commit with changes", evidence.Found{SBOMs: list(bill), Statements: list(provenance(t, changed))},
+			evidence.Wanted{Commit: "eeeeeee"}, "signature missing, provenance passed, source failed, sbom passed", "changes that are not committed, wanted none"},
 		{"a bill of materials that is not the one that was signed", evidence.Found{SBOMs: list(sbom(t, otherBill)), Bundles: list(bundle)}, keyed,
 			"signature passed, provenance passed, source passed, sbom failed", "the provenance does not name it"},
 		{"a bill of materials of another image", evidence.Found{SBOMs: list(sbom(t, foreignBill))}, evidence.Wanted{},
