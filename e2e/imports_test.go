@@ -99,6 +99,7 @@ var homes = map[string][]string{
 	"github.com/google/go-containerregistry": {"pkg/bundle", "pkg/localcloud"},
 	"github.com/google/renameio":             {"pkg/workspace", "pkg/bundle", "pkg/localcloud"},
 	"github.com/hashicorp/go-retryablehttp":  {"pkg/wire"},
+	"github.com/docker/cli/cli/config":       {"pkg/cli"},
 	"github.com/invopop/jsonschema":          {"cmd/docgen"},
 	"github.com/johannesboyne/gofakes3":      {"pkg/localcloud/objects"},
 	"github.com/klauspost/compress":          {"pkg/archive", "pkg/bundle", "pkg/localcloud"},
