@@ -34,6 +34,56 @@ func (r *Repo) requirementFiles(top *File) []*File {
 
 const mostRequirementFiles = 50
 
+// installedFrom are the requirements files that models' images are installed
+// from, each with the names that constraints (-c) pin there.
+func (r *Repo) installedFrom() map[*File]map[string]bool {
+	constrained := map[*File]map[string]bool{}
+	for _, m := range r.models {
+		f, ok := m.modelRequirements()
+		if !ok || f.Kind != Requirements {
+			continue
+		}
+		names, files := map[string]bool{}, r.requirementFiles(f)
+		for _, file := range files {
+			file.addConstraints(names)
+		}
+		for _, file := range files {
+			constrained[file] = names
+		}
+	}
+	return constrained
+}
+
+// addConstraints adds the names whose version is pinned by files that this
+// one names by -c.
+func (f *File) addConstraints(names map[string]bool) {
+	read := 0
+	for _, line := range requirements.Lines(f.Bytes()) {
+		if line.Option != "-c" && line.Option != "--constraint" {
+			continue
+		}
+		file, ok := f.Repo.File(path.Join(path.Dir(f.Path), line.Value))
+		if read++; !ok || read > mostRequirementFiles {
+			continue
+		}
+		for _, d := range requirementsIn(file) {
+			names[d.Name] = names[d.Name] || d.Pinned() != ""
+		}
+	}
+}
+
+// isMetadata says whether the package of the same folder takes its
+// dependencies from a requirements file: then ranges are what belongs there.
+func isMetadata(f *File) bool {
+	for _, name := range []string{"setup.py", "setup.cfg", "pyproject.toml"} {
+		file, ok := f.Repo.File(path.Join(path.Dir(f.Path), name))
+		if ok && strings.Contains(string(file.Bytes()), path.Base(f.Path)) {
+			return true
+		}
+	}
+	return false
+}
+
 // requirementsIn reads the requirements of a file that can be read.
 func requirementsIn(f *File) []declared {
 	var list []declared

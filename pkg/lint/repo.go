@@ -22,6 +22,8 @@ type Repo struct {
 	problems  []manifest.Problem
 	models    []*Model
 
+	imageFiles func() map[*File]map[string]bool // see installedFrom; made once
+
 	fsys    fs.FS
 	limits  Limits
 	only    selection

@@ -25,7 +25,7 @@ func requirementRules() []Rule {
 		Model:  uninstalledRequirements,
 	}, {
 		ID: "TL802", Name: "unpinned-requirement", Severity: Minor, In: map[Profile]Severity{Prototype: Info, Production: Major},
-		Looks:  "requirements of the image without an exact version",
+		Looks:  "requirements of a model's image without an exact version; elsewhere one finding for each requirements file, minor at the most",
 		Why:    "numpy 2.0 (June 2024) changed its binary interface: what was built against 1.x and asked for numpy>=1.20 stopped importing from one day to the next (numpy 2.0 migration guide)",
 		Advice: "pin it with ==, or let a tool do it: uv pip compile requirements.in -o requirements.txt",
 		Bad:    Example{Files: map[string]string{"requirements.txt": "numpy>=1.20\n"}, At: "requirements.txt:1"},
@@ -80,15 +80,24 @@ func uninstalledRequirements(m *Model, r *Report) {
 }
 
 func unpinned(f *File, r *Report) {
-	if !installsFrom(f) {
+	if f.Kind != Requirements {
 		return
 	}
+	constrained, inImage := f.Repo.imageFiles()[f]
+	switch {
+	case inImage:
+		unpinnedInImage(f, constrained, r)
+	case installsFrom(f) && !isMetadata(f):
+		unpinnedElsewhere(f, r)
+	}
+}
+
+// unpinnedInImage reports each requirement that enters a model's image without
+// a version.
+func unpinnedInImage(f *File, constrained map[string]bool, r *Report) {
 	var pins []pinned
 	var certain []*Finding
-	for _, d := range requirementsIn(f) {
-		if d.Name == "" || d.URL != "" || d.Pinned() != "" {
-			continue
-		}
+	for _, d := range unpinnedIn(f, constrained) {
 		found := r.At(f, d.line.Number, 1, "%s is not pinned: the image holds whatever is newest on that day", d.Name)
 		if p, ok := pin(f, d); ok {
 			pins, certain = append(pins, p), append(certain, found)
@@ -97,6 +106,40 @@ func unpinned(f *File, r *Report) {
 	for _, found := range certain {
 		found.Fix = fixPins(f, pins)
 	}
+}
+
+// unpinnedElsewhere reports a file that no image is made from as far as the
+// manifest says, once.
+func unpinnedElsewhere(f *File, r *Report) {
+	constrained := map[string]bool{}
+	f.addConstraints(constrained)
+	list := unpinnedIn(f, constrained)
+	if len(list) == 0 {
+		return
+	}
+	var pins []pinned
+	for _, d := range list {
+		if p, ok := pin(f, d); ok {
+			pins = append(pins, p)
+		}
+	}
+	what := list[0].Name + " is not pinned"
+	if more := len(list) - 1; more > 0 {
+		what = fmt.Sprintf("%s and %s are not pinned", list[0].Name, counted(more, "other", "others"))
+	}
+	found := r.At(f, list[0].line.Number, 1, "%s: what is installed is whatever is newest on that day", what)
+	found.Severity = min(found.Severity, Minor)
+	if len(pins) == len(list) {
+		found.Fix = fixPins(f, pins)
+	}
+}
+
+// unpinnedIn are the requirements of a file that may have any of several
+// versions: without one of their own, and without one by a constraint.
+func unpinnedIn(f *File, constrained map[string]bool) []declared {
+	return slices.DeleteFunc(requirementsIn(f), func(d declared) bool {
+		return d.Name == "" || d.URL != "" || d.Pinned() != "" || constrained[d.Name]
+	})
 }
 
 func unreadable(f *File, r *Report) {

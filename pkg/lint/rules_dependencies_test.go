@@ -1,8 +1,13 @@
 package lint_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/towline/towline/pkg/lint"
 )
 
 const (
@@ -57,10 +62,23 @@ func TestLocksOfEveryManager(t *testing.T) {
 func TestDependencyRules(t *testing.T) {
 	one := func(text string) map[string]string { return map[string]string{"requirements.txt": text} }
 	docker := func(text string) map[string]string { return map[string]string{"Dockerfile": text} }
+	inImage := func(text string, more ...string) map[string]string {
+		files := map[string]string{"towline.yaml": model("", "    image: {requirements: requirements.txt}\n"), "train.py": "", "requirements.txt": text}
+		for i := 0; i < len(more); i += 2 {
+			files[more[i]] = more[i+1]
+		}
+		return files
+	}
 	run(t, []ruleCase{
 		{"requirements of development", "TL802", map[string]string{"requirements-dev.txt": "pytest\n"}, "", nil},
 		{"a requirements.in", "TL802", map[string]string{"requirements.in": "numpy\n"}, "", nil},
 		{"a wildcard is no pin", "TL802", one("a==1.*\n"), "", []string{"requirements.txt:1"}},
+		{"one finding for a file that no image is made from", "TL802", one("a\nb==1\nc>=2\n"), "", []string{"requirements.txt:1"}},
+		{"each line of what an image is made from", "TL802", inImage("-r base-requirements.txt\na\nb==1\nc>=2\n", "base-requirements.txt", "d\n"), "", []string{"base-requirements.txt:1", "requirements.txt:2", "requirements.txt:4"}},
+		{"what constraints pin", "TL802", inImage("-r base-requirements.txt\n-c constraints.txt\na\n", "base-requirements.txt", "d\n", "constraints.txt", "A==1\nd==2\n"), "", nil},
+		{"what constraints do not pin", "TL802", inImage("-c constraints.txt\na\nb\n", "constraints.txt", "a<2\nb==1\n"), "", []string{"requirements.txt:2"}},
+		{"constraints that name themselves", "TL802", inImage("-c requirements.txt\n-r requirements.txt\na\n"), "", []string{"requirements.txt:3"}},
+		{"what a library says of itself", "TL802", map[string]string{"requirements.txt": "a\n", "setup.py": "open('requirements.txt')\n"}, "", nil},
 		{"an address is not a matter of versions", "TL802", one("a @ https://x.example/a-1.whl\n"), "", nil},
 		{"a template", "TL803", one("{{ cookiecutter.name }}\n"), "", nil},
 		{"UTF-16", "TL803", map[string]string{"requirements.txt": "\xff\xfea\x00=\x00=\x001\x00\n\x00"}, "", nil},
@@ -81,4 +99,22 @@ func TestDependencyRules(t *testing.T) {
 		{"a continued line", "TL814", docker("FROM \\\n  python:latest\n"), "", []string{"Dockerfile:1"}},
 		{"JSON form", "TL815", docker("FROM a:1\nCOPY [\"m\", \"/opt/ml/model/\"]\n"), "", []string{"Dockerfile:2"}},
 	})
+}
+
+// A requirement of an image is as bad as the profile says; what no image is
+// made from fails no job.
+func TestUnpinnedRequirementsFailWhereAnImageIsMadeFromThem(t *testing.T) {
+	files := map[string]string{
+		"towline.yaml": model("", "    image: {requirements: requirements.txt}\n"), "train.py": "",
+		"requirements.txt": "a\n", "notes/requirements.txt": "b\nc\nd\n",
+	}
+	rules := slices.DeleteFunc(lint.Catalogue(), func(r lint.Rule) bool { return r.ID != "TL802" })
+	result := runOn(t, lint.Options{FS: repository(files), Rules: rules, Profile: lint.Production})
+	want := []string{"notes/requirements.txt:1:1 TL802 minor", "requirements.txt:1:1 TL802 major"}
+	if diff := cmp.Diff(want, list(result)); diff != "" {
+		t.Fatalf("findings (-want +got):\n%s", diff)
+	}
+	if message := result.Findings[0].Message; !strings.HasPrefix(message, "b and 2 others are not pinned") {
+		t.Errorf("message %q, want all of the file in one", message)
+	}
 }

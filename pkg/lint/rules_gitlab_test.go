@@ -28,7 +28,7 @@ func TestGitLabRules(t *testing.T) {
 		{"a variable as image", "TL703", one("a: {image: $IMAGE, script: [b]}\n"), "", nil},
 		{"an image of the registry with a variable as tag", "TL703", one("a: {image: 'x.example/a:$TAG', script: [b]}\n"), "", nil},
 		{"the default's image, and a service", "TL703", one("default: {image: python}\na:\n  services:\n  - name: redis:latest\n  script: [b]\n"), "", []string{".gitlab-ci.yml:1", ".gitlab-ci.yml:4"}},
-		{"an image by an anchor", "TL703", one(".a: &a {image: python}\nb:\n  <<: *a\n  script: [c]\n"), "", []string{".gitlab-ci.yml:1", ".gitlab-ci.yml:1"}},
+		{"an image by an anchor", "TL703", one(".a: &a {image: python}\nb:\n  <<: *a\n  script: [c]\n"), "", []string{".gitlab-ci.yml:1"}},
 		{"the timeout of the job that is extended", "TL704", one(".a: {timeout: 1h}\nb: {extends: .a, id_tokens: {A: {aud: x}}}\n"), "", nil},
 		{"the default's timeout", "TL704", one("default: {timeout: 1h}\nb: {id_tokens: {A: {aud: x}}}\n"), "", nil},
 		{"a job that extends another file's", "TL704", one("b: {extends: .elsewhere, id_tokens: {A: {aud: x}}}\n"), "", nil},

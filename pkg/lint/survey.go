@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/manifest"
@@ -49,6 +50,7 @@ func (s *scan) survey(ctx context.Context) (*Repo, error) {
 	repo.files = slices.CompactFunc(repo.files, func(a, b *File) bool { return a.Path == b.Path })
 	repo.readManifest()
 	repo.addModels()
+	repo.imageFiles = sync.OnceValue(repo.installedFrom)
 	return repo, nil
 }
 

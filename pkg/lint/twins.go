@@ -1,7 +1,5 @@
 package lint
 
-import "fmt"
-
 // twins are rules of pylint, and ruff's codes for them. Those that ruff took
 // over from pylint are not listed: they have pylint's number after PL.
 var twins = [...][2]string{
@@ -45,38 +43,87 @@ func twin(pylint string) string {
 	return ""
 }
 
-// withoutTwins takes out what another tool says of the same line: of pylint's
-// findings those that ruff has too, and of both syntax errors that Towline's
-// own rules have found.
+// told are Towline's own rules, and what others say of the same line when they
+// mean the same.
+var told = map[string][]string{
+	"TL212": {"TL602"},
+	"TL307": {"TL602", "ruff:S105", "ruff:S106", "ruff:S107"},
+	"TL308": {"ruff:F403", "pylint:wildcard-import", "pylint:unused-wildcard-import", "pylint:redefined-builtin"},
+	"TL309": {"ruff:T100", "pylint:forgotten-debug-statement"},
+	"TL311": {"ruff:PLW0177", "pylint:nan-comparison"},
+	"TL312": {"ruff:NPY001", "ruff:NPY201", "pylint:no-member"},
+	"TL313": {"ruff:S102", "ruff:S307", "ruff:S602", "ruff:S605", "pylint:exec-used", "pylint:eval-used"},
+	"TL314": {"ruff:S301"},
+	"TL315": {"ruff:S614"},
+	"TL414": {"ruff:E722", "ruff:BLE001", "ruff:S110", "pylint:bare-except", "pylint:broad-exception-caught"},
+	"TL416": {"ruff:S201"},
+	"TL507": {"pylint:import-error"},
+	"TL509": {"ruff:invalid-syntax", "pylint:syntax-error"},
+	"TL601": {"TL212", "TL307", "TL602", "TL705", "ruff:S105", "ruff:S106", "ruff:S107"},
+	"TL602": {"ruff:S105", "ruff:S106", "ruff:S107"},
+	"TL705": {"TL602"},
+}
+
+// ruleSyntax is the rule whose finding makes every other about syntax needless.
+const ruleSyntax = "TL301"
+
+// saying is what is said of one line, or of a whole file where the line is 0.
+type saying struct {
+	path string
+	line int
+	what string // a rule, as in settings; or a rule and its message
+}
+
+// withoutTwins takes out what is said twice: by one rule of one line in the
+// same words, by pylint and ruff, and by either and Towline's own rules. The
+// finding that stays is as bad as the worst of them. Findings are in order.
 func withoutTwins(all []*Finding) []*Finding {
-	said := map[string]bool{}
+	said := map[saying]*Finding{}
 	for _, f := range all {
+		for _, rule := range told[f.Rule] {
+			said[saying{f.Path, f.Line, rule}] = f
+		}
 		switch {
+		case f.Rule == ruleSyntax:
+			said[saying{f.Path, 0, f.Rule}] = f
 		case f.Tool == "ruff":
-			said[at(f, f.Code)] = true
-		case f.Tool == Own && f.Name == "syntax-error":
-			said[f.Path] = true
+			said[saying{f.Path, f.Line, f.Code}] = f
 		}
 	}
 	var rest []*Finding
 	for _, f := range all {
-		if f.Tool == Own || !f.again(said) {
+		again := saying{f.Path, f.Line, f.Rule + " " + f.Message}
+		if first := f.again(said); first != nil {
+			first.Severity = max(first.Severity, f.Severity)
+		} else if said[again] == nil {
+			said[again] = f
 			rest = append(rest, f)
 		}
 	}
 	return rest
 }
 
-// again says whether another tool's finding was said already.
-func (f *Finding) again(said map[string]bool) bool {
+// again is the finding that says what another one says too, or nil.
+func (f *Finding) again(said map[saying]*Finding) *Finding {
+	at := func(what string) *Finding { return said[saying{f.Path, f.Line, what}] }
+	if first := at(f.Rule); first != nil {
+		return first
+	}
 	syntax := f.Name == "syntax-error" || f.Code == "invalid-syntax"
-	if syntax && said[f.Path] {
-		return true
+	if first := said[saying{f.Path, 0, ruleSyntax}]; syntax && first != nil {
+		return first
 	}
 	if f.Tool != "pylint" {
-		return false
+		return nil
 	}
-	return said[at(f, "PL"+f.Code)] || said[at(f, twin(f.Name))] || syntax && said[at(f, "invalid-syntax")]
+	codes := []string{"PL" + f.Code, twin(f.Name)}
+	if syntax {
+		codes = append(codes, "invalid-syntax")
+	}
+	for _, code := range codes {
+		if first := at(code); first != nil {
+			return first
+		}
+	}
+	return nil
 }
-
-func at(f *Finding, code string) string { return fmt.Sprintf("%s:%d:%s", f.Path, f.Line, code) }

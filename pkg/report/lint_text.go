@@ -38,7 +38,11 @@ func (p *printer) finding(f lint.Finding) {
 	if place != "" {
 		place += "  "
 	}
-	p.line("  "+place, "2", f.Severity.String(), severityColor(f.Severity), "  "+clean(f.Rule), "1", " "+clean(f.Name)+": "+clip(f.Message, textLength), "")
+	name := ": "
+	if !strings.HasSuffix(f.Rule, ":"+f.Name) {
+		name = " " + clean(f.Name) + ": "
+	}
+	p.line("  "+place, "2", f.Severity.String(), severityColor(f.Severity), "  "+clean(f.Rule), "1", name+clip(f.Message, textLength), "")
 	if f.Source != "" {
 		p.source(f)
 	}
