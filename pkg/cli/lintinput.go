@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/gitlog"
@@ -148,11 +149,12 @@ func (in *lintInput) readBaseline(o lintOptions) error {
 		return nil
 	}
 	if err != nil || !info.Mode().IsRegular() || info.Size() > lint.MaxBaseline {
-		return fault.Newf(fault.Repository, "read %s: wanted a file of at most %d MB", lint.BaselineFile, lint.MaxBaseline>>20)
+		return fault.Newf(fault.Repository, "read %s: wanted a file of at most %d MB", lint.BaselineFile, lint.MaxBaseline>>20).
+			Hintf("remove what is there, and write it anew: towline lint --write-baseline")
 	}
 	data, err := in.dir.ReadFile(lint.BaselineFile)
 	if err != nil {
-		return fault.Newf(fault.Repository, "read %s: %w", lint.BaselineFile, err)
+		return fault.Newf(fault.Repository, "read %s: %w", lint.BaselineFile, cause(err)).Hintf("check who owns the file and its folder")
 	}
 	in.options.Baseline, err = lint.ParseBaseline(data)
 	return err
@@ -203,7 +205,9 @@ func (a *app) runTools(ctx context.Context, in *lintInput, repo *lint.Repo) lint
 			continue
 		}
 		wait.Go(func() {
-			outcomes[i] = tool.Run(ctx, tools.Options{Root: in.root, Files: files, Folders: folders, Environ: a.environ, UV: uv})
+			outcomes[i] = tool.Run(ctx, tools.Options{
+				Root: in.root, Files: files, Folders: folders, Environ: a.environ, UV: uv, Timeout: time.Duration(in.manifest.Lint.Tools.Timeout),
+			})
 		})
 	}
 	wait.Wait()

@@ -138,7 +138,7 @@ func (a *app) fix(in *lintInput, found report.Lint, o lintOptions) error {
 // replace writes a file of the repository whole, and through no link.
 func (in *lintInput) replace(name string, text []byte) error {
 	if info, err := in.dir.Lstat(name); err == nil && !info.Mode().IsRegular() {
-		return fault.Newf(fault.Repository, "write %s: found a link or a folder, wanted a file", name)
+		return fault.Newf(fault.Repository, "write %s: found a link or a folder, wanted a file", name).Hintf("remove it, and run this again")
 	}
 	if err := workspace.ReplaceIn(in.dir, name, text); err != nil {
 		return fault.Newf(fault.Denied, "write %s: %w", name, cause(err)).Hintf("check who owns the file and its folder")

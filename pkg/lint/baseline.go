@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"strings"
 
 	"gitlab.com/towline/towline/pkg/fault"
 )
@@ -58,22 +58,51 @@ func (b Baseline) Encode() ([]byte, error) {
 
 // ParseBaseline reads a baseline's file.
 func ParseBaseline(data []byte) (*Baseline, error) {
-	var b Baseline
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(&b)
-	if err == nil && decoder.More() {
-		err = errors.New("more follows after the end")
-	}
-	if errors.Is(err, io.EOF) {
-		err = errors.New("the file is empty")
-	}
-	if err == nil && b.Version != baselineVersion {
-		err = fmt.Errorf("found version %d, wanted %d", b.Version, baselineVersion)
-	}
+	b, err := decodeBaseline(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	if err != nil {
 		return nil, fault.Newf(fault.Repository, "read %s: %w", BaselineFile, err).
 			Hintf("restore it from git, or write it anew: towline lint --write-baseline")
 	}
+	return b, nil
+}
+
+func decodeBaseline(data []byte) (*Baseline, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	var head struct {
+		Version *int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, plainJSON(err)
+	}
+	switch {
+	case head.Version == nil:
+		return nil, fmt.Errorf("found no version, wanted %d", baselineVersion)
+	case *head.Version != baselineVersion:
+		return nil, fmt.Errorf("found version %d, wanted %d", *head.Version, baselineVersion)
+	}
+	var b Baseline
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&b); err != nil {
+		return nil, plainJSON(err)
+	}
+	for i, entry := range b.Findings {
+		if entry.Fingerprint == "" || entry.Tool == "" {
+			return nil, fmt.Errorf("entry %d has no fingerprint or no tool", i+1)
+		}
+	}
 	return &b, nil
+}
+
+// plainJSON is what is wrong with JSON, without the words of Go.
+func plainJSON(err error) error {
+	if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return fmt.Errorf("found a JSON %s, wanted an object", wrong.Value)
+		}
+		return fmt.Errorf("%s is a JSON %s, wanted something else", wrong.Field, wrong.Value)
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }

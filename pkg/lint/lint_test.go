@@ -132,16 +132,6 @@ func TestABaselineKnowsWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestABaselineThatIsNone(t *testing.T) {
-	for name, text := range map[string]string{
-		"nothing": "", "no JSON": "x", "another version": `{"version": 2, "findings": []}`, "unknown keys": `{"version": 1, "found": []}`,
-		"more than one": `{"version": 1, "findings": []} {}`,
-	} {
-		if _, err := lint.ParseBaseline([]byte(text)); fault.KindOf(err) != fault.Repository || fault.HintOf(err) == "" {
-			t.Errorf("%s: ParseBaseline = %v, want a fault of the repository with a hint", name, err)
-		}
-	}
-}
 
 func TestSettingsOfTheManifest(t *testing.T) {
 	files := repository(map[string]string{"a.py": "MARK\n", "gen/b.py": "MARK\n", "lib/gen/c.py": "MARK\n"})

@@ -109,19 +109,29 @@ func unpinnedInImage(f *File, constrained map[string]bool, r *Report) {
 }
 
 // unpinnedElsewhere reports a file that no image is made from as far as the
-// manifest says, once.
+// manifest says: once, and once more for what can be mended.
 func unpinnedElsewhere(f *File, r *Report) {
 	constrained := map[string]bool{}
 	f.addConstraints(constrained)
-	list := unpinnedIn(f, constrained)
-	if len(list) == 0 {
-		return
-	}
 	var pins []pinned
-	for _, d := range list {
+	var certain, rest []declared
+	for _, d := range unpinnedIn(f, constrained) {
 		if p, ok := pin(f, d); ok {
-			pins = append(pins, p)
+			pins, certain = append(pins, p), append(certain, d)
+		} else {
+			rest = append(rest, d)
 		}
+	}
+	r.unpinned(f, rest)
+	if found := r.unpinned(f, certain); found != nil {
+		found.Fix = fixPins(f, pins)
+	}
+}
+
+// unpinned reports several requirements in one finding, if there are any.
+func (r *Report) unpinned(f *File, list []declared) *Finding {
+	if len(list) == 0 {
+		return nil
 	}
 	what := list[0].Name + " is not pinned"
 	if more := len(list) - 1; more > 0 {
@@ -129,9 +139,7 @@ func unpinnedElsewhere(f *File, r *Report) {
 	}
 	found := r.At(f, list[0].line.Number, 1, "%s: what is installed is whatever is newest on that day", what)
 	found.Severity = min(found.Severity, Minor)
-	if len(pins) == len(list) {
-		found.Fix = fixPins(f, pins)
-	}
+	return found
 }
 
 // unpinnedIn are the requirements of a file that may have any of several

@@ -1,5 +1,7 @@
 package manifest
 
+import "time"
+
 // Lint is how the repository is checked.
 type Lint struct {
 	Profile string              `yaml:"profile,omitempty" json:"profile,omitempty"` // how strict the rules are; none: detected from environments and pipeline
@@ -20,6 +22,8 @@ type LintRule struct {
 type LintTools struct {
 	Pylint string `yaml:"pylint,omitempty" json:"pylint,omitempty"` // auto: run if it is installed; required: its absence is an error; off: never run
 	Ruff   string `yaml:"ruff,omitempty" json:"ruff,omitempty"`     // auto: run if it is installed; required: its absence is an error; off: never run
+
+	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"` // a tool that has not ended after this long is stopped, which is an error
 }
 
 func lintKeys() map[string]Key {
@@ -33,6 +37,7 @@ func lintKeys() map[string]Key {
 		"rules.*.exclude":  {Unique: true, Length: 512, Most: 1000},
 		"tools.pylint":     tool,
 		"tools.ruff":       tool,
+		"tools.timeout":    {Default: "15m", Shortest: time.Second, Longest: 6 * time.Hour},
 		"rules": {
 			Most:     1000,
 			Names:    `^(TL[1-9][0-9][0-9]|pylint(:[a-z0-9-]+)?|ruff(:[A-Z]+[0-9]+)?)$`,

@@ -51,7 +51,7 @@ func TestLoadFillsInDefaults(t *testing.T) {
 				MaxRuntime: manifest.Duration(24 * time.Hour),
 			},
 		}},
-		Lint: manifest.Lint{Tools: manifest.LintTools{Pylint: "auto", Ruff: "auto"}},
+		Lint: manifest.Lint{Tools: manifest.LintTools{Pylint: "auto", Ruff: "auto", Timeout: manifest.Duration(15 * time.Minute)}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(manifest.Manifest{})); diff != "" {
 		t.Errorf("Load(least.yaml) (-want +got):\n%s", diff)
@@ -110,7 +110,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			"TL101":                {Severity: "minor", Exclude: []string{"fixtures/"}},
 			"pylint:unused-import": {Severity: "off"}, "ruff": {Exclude: []string{"notebooks/"}},
 		},
-		Tools: manifest.LintTools{Pylint: "off", Ruff: "required"},
+		Tools: manifest.LintTools{Pylint: "off", Ruff: "required", Timeout: manifest.Duration(15 * time.Minute)},
 	}
 	if diff := cmp.Diff(lint, got.Lint); diff != "" {
 		t.Errorf("Lint (-want +got):\n%s", diff)

@@ -123,7 +123,13 @@ func (p *printer) lintSummary(l Lint) {
 		}
 	}
 	if len(l.Findings) == 0 {
-		p.line("no findings", "32", " in "+counted(l.Files, "file"), "")
+		text, color := " in "+counted(l.Files, "file"), "32"
+		for _, tool := range l.Tools {
+			if tool.State == "failed" {
+				text, color = text+", but "+tool.Name+" failed", "33"
+			}
+		}
+		p.line("no findings", color, text, "")
 	} else {
 		var parts []string
 		counts := l.counts()

@@ -23,7 +23,7 @@ func pylint() Tool {
 			if code == pylintUsage {
 				return "pylint 3 or newer is needed; check its settings with: pylint --generate-toml-config"
 			}
-			return "run pylint by itself to see more, or set lint.tools.pylint to off in towline.yaml"
+			return "pylint 3 or newer is needed; run it by itself to see more, or set lint.tools.pylint to off in towline.yaml"
 		},
 	}
 }

@@ -18,11 +18,16 @@ func ruff() Tool {
 		},
 		parse: parseRuff,
 		sound: func(code, findings int) bool { return code == 0 || code == 1 && findings > 0 },
-		hint: func(int) string {
+		hint: func(code int) string {
+			if code == ruffUsage {
+				return "ruff 0.1 or newer is needed; check its settings with: ruff check --show-settings"
+			}
 			return "run ruff check by itself to see more, or set lint.tools.ruff to off in towline.yaml"
 		},
 	}
 }
+
+const ruffUsage = 2
 
 type ruffFinding struct {
 	Code     *string `json:"code"`

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	"gitlab.com/towline/towline/pkg/lint"
@@ -30,6 +31,8 @@ type Options struct {
 	Folders []string // folders that hold them, for when there are too many files to be named
 	Environ []string // of this process; the tool is handed only what it needs of it
 	UV      string   // the uv program, to run tools that it has in its cache; "" for none
+
+	Timeout time.Duration // a tool that has not ended after this long is stopped; 15 minutes if zero
 }
 
 // Outcome is what came of running a tool.
@@ -58,7 +61,18 @@ const (
 	longestNames = 100_000
 
 	largestReport = 128 << 20
+
+	defaultTimeout = 15 * time.Minute
+
+	// grace is how long a tool may take to end when it is asked to: it has nothing to save.
+	grace = 2 * time.Second
+
+	// versionTimeout is how long a tool may take to tell its version.
+	versionTimeout = time.Minute
 )
+
+// errSlow is that of a tool that does not end.
+var errSlow = errors.New("it has not ended in time")
 
 // Run runs the tool once, over all files. Its findings are in no order.
 func (t Tool) Run(ctx context.Context, o Options) Outcome {
@@ -66,35 +80,51 @@ func (t Tool) Run(ctx context.Context, o Options) Outcome {
 	if len(o.Files) == 0 {
 		return out
 	}
-	command, why := t.find(ctx, o)
-	if why != "" {
-		out.Absent = why
-		return out
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
 	}
-	dir, err := os.MkdirTemp("", "towline-lint-")
-	if err != nil {
-		out.Err = fault.Newf(fault.Remote, "run %s: %w", t.Name, err)
-		return out
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	report := filepath.Join(dir, t.Name+".json")
-	command.Args = append(append(command.Args, t.args(report)...), names(o)...)
-	command.Dir, command.Env, command.Stdout = o.Root, environment(o.Environ), io.Discard
-	out.Findings, out.Err = t.read(command.Run(ctx), report, o.Root)
-	if ctx.Err() != nil {
-		out.Err = context.Cause(ctx)
+	within, cancel := context.WithTimeoutCause(ctx, o.Timeout, errSlow)
+	defer cancel()
+	out.Findings, out.Absent, out.Err = t.look(within, o)
+	switch {
+	case ctx.Err() != nil:
+		out.Absent, out.Err = "", context.Cause(ctx)
+	case within.Err() != nil && (out.Err != nil || out.Absent != ""):
+		out.Absent = ""
+		out.Err = fault.Newf(fault.Remote, "run %s: it had not ended after %s, and was stopped", t.Name, o.Timeout).
+			Hintf("raise lint.tools.timeout in towline.yaml, look at fewer files with --changed or lint.exclude, or set lint.tools.%s to off", t.Name)
 	}
 	return out
 }
 
+// look finds the tool, runs it and reads its report.
+func (t Tool) look(ctx context.Context, o Options) (findings []lint.Finding, absent string, err error) {
+	command, why := t.find(ctx, o)
+	if why != "" {
+		return nil, why, nil
+	}
+	dir, err := os.MkdirTemp("", "towline-lint-")
+	if err != nil {
+		return nil, "", fault.Newf(fault.Remote, "run %s: %w", t.Name, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	report := filepath.Join(dir, t.Name+".json")
+	command.Args = append(append(command.Args, t.args(report)...), names(o)...)
+	command.Dir, command.Env, command.Stdout, command.Grace = o.Root, environment(o.Environ), io.Discard, grace
+	findings, err = t.read(command.Run(ctx), report, o.Root)
+	return findings, "", err
+}
+
 // Version asks the tool for its version, or says why it cannot be run.
 func (t Tool) Version(ctx context.Context, o Options) (version, absent string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, versionTimeout, errSlow)
+	defer cancel()
 	command, absent := t.find(ctx, o)
 	if absent != "" {
 		return "", absent, nil
 	}
 	command.Args = append(command.Args, "--version")
-	command.Dir, command.Env = o.Root, environment(o.Environ)
+	command.Dir, command.Env, command.Grace = o.Root, environment(o.Environ), grace
 	out, err := command.Output(ctx)
 	if err != nil {
 		return "", "", fault.Newf(fault.Remote, "ask %s for its version: %w", t.Name, err).Hintf("%s", t.hint(0))
@@ -113,12 +143,15 @@ func (t Tool) read(ended error, report, root string) ([]lint.Finding, error) {
 	if exit := (*proc.ExitError)(nil); errors.As(ended, &exit) {
 		code, complaint = exit.Code, exit.Stderr
 	} else if ended != nil {
-		return nil, fault.Newf(fault.Remote, "run %s: %w", t.Name, ended)
+		return nil, fault.Newf(fault.Remote, "run %s: %w", t.Name, ended).Hintf("%s", t.hint(0))
 	}
 	data, err := readFile(report)
 	var findings []lint.Finding
 	if err == nil {
 		findings, err = t.parse(data, root)
+	}
+	if err == nil {
+		err = putRight(findings)
 	}
 	if err == nil && t.sound(code, len(findings)) {
 		return findings, nil
@@ -127,7 +160,11 @@ func (t Tool) read(ended error, report, root string) ([]lint.Finding, error) {
 	if err != nil && code == 0 {
 		f = fault.Newf(fault.Remote, "run %s: its report cannot be read: %w", t.Name, err)
 	}
-	return nil, f.With(lastLines(complaint)...).Hintf("%s", t.hint(code))
+	details := lastLines(complaint)
+	if len(details) == 0 && err != nil && code != 0 {
+		details = []string{"its report cannot be read: " + err.Error()}
+	}
+	return nil, f.With(details...).Hintf("%s", t.hint(code))
 }
 
 func readFile(name string) ([]byte, error) {
@@ -138,11 +175,15 @@ func readFile(name string) ([]byte, error) {
 		}
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(file, largestReport+1))
-	if err = errors.Join(err, file.Close()); err == nil && len(data) > largestReport {
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err == nil && info.Size() > largestReport {
 		err = errors.New("it is larger than 128 MB")
 	}
-	return data, err
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(file, largestReport))
 }
 
 // lastLines are the lines that tell most of a complaint.
@@ -230,12 +271,44 @@ func names(o Options) []string {
 	return named
 }
 
-// relative is a file's path from the top of the repository.
-func relative(root, name string) string {
-	if filepath.IsAbs(name) {
-		if rel, err := filepath.Rel(root, name); err == nil {
-			name = rel
+// putRight puts findings right that are about nothing in the repository, such as
+// settings in a home, and refuses those that say nothing.
+func putRight(findings []lint.Finding) error {
+	for i := range findings {
+		f := &findings[i]
+		if f.Name == "" || f.Message == "" {
+			return errors.New("a finding in it has no name or no message")
+		}
+		if !fs.ValidPath(f.Path) {
+			f.Message, f.Path, f.Line, f.EndLine = path.Base(f.Path)+": "+f.Message, ".", 0, 0
+		}
+		if f.Line < 1 {
+			f.Line, f.EndLine = 0, 0
+		}
+		if f.Column < 1 || f.Line == 0 {
+			f.Column = 0
 		}
 	}
-	return path.Clean(filepath.ToSlash(name))
+	return nil
+}
+
+// relative is a file's path from the top of the repository, which a tool may
+// know by the name that links lead to.
+func relative(root, name string) string {
+	if !filepath.IsAbs(name) {
+		return path.Clean(filepath.ToSlash(name))
+	}
+	for _, top := range []string{root, realPath(root)} {
+		if rel, err := filepath.Rel(top, name); err == nil && filepath.IsLocal(rel) {
+			return filepath.ToSlash(rel)
+		}
+	}
+	return filepath.ToSlash(name)
+}
+
+func realPath(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	return name
 }

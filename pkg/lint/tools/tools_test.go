@@ -66,9 +66,21 @@ func TestHowAToolEndsIsUnderstood(t *testing.T) {
 		{"ruff does not understand its settings", "ruff", "echo 'unknown field' >&2; exit 2", 0, "exit code 2"},
 		{"ruff has findings and breaks down", "ruff", ruff + "exit 2", 0, "exit code 2"},
 		{"ruff writes nothing of use", "ruff", `echo null > "$out"`, 0, "report cannot be read"},
+		{"ruff is too old for its options", "ruff", "echo \"unexpected argument '--output-format'\" >&2; exit 2", 0, "exit code 2"},
+		{"pylint ends with a code of its own", "pylint", pylint("") + "exit 77", 0, "exit code 77"},
+		{"pylint writes garbage everywhere", "pylint", `head -c 9999 /dev/zero | tee "$out" >&2; head -c 9999 /dev/zero`, 0, "report cannot be read"},
+		{"pylint makes a folder of its report", "pylint", `mkdir "$out"`, 0, "report cannot be read"},
+		{"pylint writes more than is read", "pylint", `truncate -s 200M "$out"`, 0, "larger than 128 MB"},
+		{"pylint complains without end", "pylint", "yes | head -c 20000000 >&2; exit 1", 0, "exit code 1"},
+		{"pylint finds what has no name", "pylint", pylint(`{"type":"error","message":"m","line":1,"path":"a.py"}`), 0, "no name or no message"},
+		{"pylint does not end", "pylint", "sleep 600 & wait", 0, "it had not ended after 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out := tool(t, tt.tool).Run(t.Context(), fake(t, tt.tool, tt.script))
+			o := fake(t, tt.tool, tt.script)
+			if strings.Contains(tt.failed, "after 1s") {
+				o.Timeout = time.Second
+			}
+			out := tool(t, tt.tool).Run(t.Context(), o)
 			if len(out.Findings) != tt.findings || out.Absent != "" {
 				t.Errorf("%d findings, absent %q, want %d", len(out.Findings), out.Absent, tt.findings)
 			}
@@ -79,6 +91,42 @@ func TestHowAToolEndsIsUnderstood(t *testing.T) {
 				t.Errorf("error %v has no hint", out.Err)
 			}
 		})
+	}
+}
+
+func TestAProgramThatIsNoneIsAnError(t *testing.T) {
+	o := fake(t, "pylint", "")
+	program := filepath.Join(strings.Split(strings.TrimPrefix(o.Environ[0], "PATH="), ":")[0], "pylint")
+	if err := os.WriteFile(program, []byte("\x7fELF"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out := tool(t, "pylint").Run(t.Context(), o)
+	if fault.KindOf(out.Err) != fault.Remote || fault.HintOf(out.Err) == "" {
+		t.Errorf("Run = %v with the hint %q, want both", out.Err, fault.HintOf(out.Err))
+	}
+}
+
+// What a tool says of a place that is not in the repository, such as settings
+// in a home, is told of the repository as a whole.
+func TestFindingsOfNoPlace(t *testing.T) {
+	message := func(place string) string {
+		return `{"type":"error","symbol":"s-s","messageId":"E1","message":"m",` + place + `}`
+	}
+	o := fake(t, "pylint", `echo '{"messages":[`+strings.Join([]string{
+		message(`"line":3,"column":1,"path":"../../etc/pylintrc","absolutePath":"/etc/pylintrc"`), message(`"line":-5,"column":-9,"path":"a.py"`),
+		message(`"line":2,"column":0,"path":"a.py","absolutePath":"'"$(pwd -P)"'/a.py"`),
+	}, ",")+`],"statistics":{}}' > "$out"; exit 2`)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(o.Root, link); err != nil {
+		t.Fatal(err)
+	}
+	o.Root = link
+	out := tool(t, "pylint").Run(t.Context(), o)
+	if diff := cmp.Diff([]string{".:0 pylint:s-s major", "a.py:0 pylint:s-s major", "a.py:2 pylint:s-s major"}, places(out.Findings)); diff != "" || out.Err != nil {
+		t.Errorf("Run: %v, findings (-want +got):\n%s", out.Err, diff)
+	}
+	if out.Err == nil && out.Findings[0].Message != "pylintrc: m" {
+		t.Errorf("message %q, want the file named", out.Findings[0].Message)
 	}
 }
 
