@@ -94,7 +94,7 @@ func (a *app) listFiles(ctx context.Context, in *lintInput, o lintOptions) error
 }
 
 // changeBase is what changes are counted from: the base of the merge request,
-// or the default branch.
+// or the default branch, which git knows where no job names it ("").
 func (a *app) changeBase() string {
 	if base := a.getenv("CI_MERGE_REQUEST_DIFF_BASE_SHA"); base != "" && strings.Trim(base, "0123456789abcdef") == "" && len(base) >= 40 {
 		return base
@@ -102,7 +102,7 @@ func (a *app) changeBase() string {
 	if job, ok := a.job(); ok && job.DefaultBranch != "" {
 		return job.DefaultBranch
 	}
-	return "main"
+	return ""
 }
 
 // narrow keeps to the paths that were named on the command line.

@@ -39,11 +39,14 @@ func (r *Repo) Files(ctx context.Context) (Files, error) {
 
 // ChangedSince lists the files of the folder that differ from a commit, new
 // ones included. The commit is base itself if base is a full hash, and else
-// the merge base of HEAD and that branch.
+// the merge base of HEAD and that branch; "" is the default branch.
 func (r *Repo) ChangedSince(ctx context.Context, base string) ([]string, error) {
 	commit, err := r.mergeBase(ctx, base)
 	if err != nil {
 		return nil, err
+	}
+	if base == "" {
+		base = commit
 	}
 	out, err := r.git.output(ctx, "diff", "--name-only", "-z", "--no-renames", "--diff-filter=d", "--no-ext-diff", "--ignore-submodules=all",
 		commit, "--", r.folder())
@@ -62,12 +65,22 @@ func (r *Repo) ChangedSince(ctx context.Context, base string) ([]string, error) 
 // mergeBase finds the commit that a branch and HEAD have in common. A branch
 // is looked for at the remote first: the local one may be old.
 func (r *Repo) mergeBase(ctx context.Context, base string) (string, error) {
-	candidates := []string{base}
-	if !isHash(base) {
+	candidates, what := []string{base}, base
+	switch {
+	case base == "":
+		what = "the default branch"
+		candidates = []string{"refs/remotes/" + r.o.Remote + "/HEAD"}
+		for _, name := range []string{"main", "master"} {
+			candidates = append(candidates, "refs/remotes/"+r.o.Remote+"/"+name, "refs/heads/"+name)
+		}
+	case !isHash(base):
 		candidates = []string{"refs/remotes/" + r.o.Remote + "/" + base, "refs/heads/" + base}
 	}
 	var last error
 	for _, candidate := range candidates {
+		if _, err := r.git.output(ctx, "rev-parse", "--verify", "--quiet", candidate+"^{commit}"); err != nil && ctx.Err() == nil {
+			continue
+		}
 		out, err := r.git.output(ctx, "merge-base", "HEAD", candidate)
 		if err == nil {
 			return strings.TrimSpace(string(out)), nil
@@ -77,7 +90,15 @@ func (r *Repo) mergeBase(ctx context.Context, base string) (string, error) {
 		}
 		last = err
 	}
-	return "", fault.Newf(fault.Missing, "find what changed since %s: this clone has no commit in common with it: %w", base, last).
+	if last == nil && base == "" {
+		return "", fault.Newf(fault.Missing, "find what changed since the default branch: nothing tells which one it is").
+			Hintf("let git ask the remote: git remote set-head %s --auto", r.o.Remote)
+	}
+	if last == nil {
+		return "", fault.Newf(fault.Missing, "find what changed since %s: this clone has no commit in common with it: it does not have it", base).
+			Hintf("fetch more history: GIT_DEPTH: 0 in the job's variables, or: git fetch %s %s", r.o.Remote, base)
+	}
+	return "", fault.Newf(fault.Missing, "find what changed since %s: this clone has no commit in common with it: %w", what, last).
 		Hintf("fetch more history: GIT_DEPTH: 0 in the job's variables, or: git fetch --unshallow")
 }
 

@@ -66,7 +66,7 @@ func TestChangedSinceTheMergeBase(t *testing.T) {
 	gittest.Git(t, dir, "rm", "--quiet", "models/a/größe \"1\".py")
 	write("new.py", "1\n")
 	repo := open(t, dir, gitlog.Options{})
-	for _, base := range []string{"main", first} {
+	for _, base := range []string{"main", first, ""} {
 		changed, err := repo.ChangedSince(t.Context(), base)
 		if diff := cmp.Diff([]string{"models/a/train.py", "new.py"}, changed); diff != "" || err != nil {
 			t.Errorf("ChangedSince(%s): %v (-want +got):\n%s", base, err, diff)

@@ -119,12 +119,13 @@ func installsFrom(f *File) bool {
 }
 
 // modelRequirements is the file that image.requirements names; false if none
-// is named, or it is not there.
+// is named, or it is not there or too large.
 func (m *Model) modelRequirements() (*File, bool) {
 	if m.Image.Requirements == "" {
 		return nil, false
 	}
-	return m.File(m.Image.Requirements)
+	f, ok := m.File(m.Image.Requirements)
+	return f, ok && f.Size <= f.most()
 }
 
 // pinsOf are the versions that a model's dependencies have for certain, by

@@ -38,9 +38,11 @@ type index struct {
 
 // readProject reads a pyproject.toml; what is not TOML says nothing, and uv
 // or pip will say why.
-func readProject(f *File) pyproject {
+func readProject(f *File) pyproject { return f.load().project() }
+
+func parseProject(data []byte) pyproject {
 	var p pyproject
-	if err := toml.Unmarshal(f.Bytes(), &p); err != nil {
+	if err := toml.Unmarshal(data, &p); err != nil {
 		return pyproject{}
 	}
 	return p
@@ -73,9 +75,11 @@ type lockedRequirement struct {
 }
 
 // readLock reads a uv.lock; what is not TOML holds nothing.
-func readLock(f *File) uvLock {
+func readLock(f *File) uvLock { return f.load().lock() }
+
+func parseLock(data []byte) uvLock {
 	var l uvLock
-	if err := toml.Unmarshal(f.Bytes(), &l); err != nil {
+	if err := toml.Unmarshal(data, &l); err != nil {
 		return uvLock{}
 	}
 	return l

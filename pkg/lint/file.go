@@ -88,6 +88,9 @@ type content struct {
 	notebook func() (*NotebookFile, error)
 	python   func() *python.File
 	places   []place // of the lines of a notebook's code; set by python
+	project  func() pyproject
+	lock     func() uvLock
+	pipeline func() *pipeline
 	searched sync.Once
 	leaks    []leaks.Leak // set by searched
 }
@@ -106,9 +109,12 @@ func (f *File) load() *content {
 	if f.held != nil {
 		return f.held
 	}
-	c, most := &content{}, f.Repo.limits.size(f.Kind)
+	c, most := &content{}, f.most()
 	f.held = c
 	c.notebook = sync.OnceValues(func() (*NotebookFile, error) { return parseNotebook(c.bytes) })
+	c.project = sync.OnceValue(func() pyproject { return parseProject(c.bytes) })
+	c.lock = sync.OnceValue(func() uvLock { return parseLock(c.bytes) })
+	c.pipeline = sync.OnceValue(func() *pipeline { return parsePipeline(f, c.bytes) })
 	c.python = sync.OnceValue(func() *python.File {
 		if f.Kind != Notebook {
 			return python.Parse(c.bytes)

@@ -15,6 +15,8 @@ type pipeline struct {
 	spec *yaml.Node // the header of a component; nil if there is none
 	root *yaml.Node
 	jobs []ciJob
+
+	byName map[string][]int // the jobs of a name
 }
 
 // ciJob is one job, or a hidden one whose name begins with a dot.
@@ -39,9 +41,11 @@ var ciKeywords = set("default", "include", "stages", "variables", "workflow", "s
 
 // readPipeline reads a file of CI configuration; nil if it is none. What is
 // not YAML has no jobs: GitLab says so itself.
-func readPipeline(f *File) *pipeline {
-	p := &pipeline{file: f}
-	decoder := yaml.NewDecoder(bytes.NewReader(f.Bytes()))
+func readPipeline(f *File) *pipeline { return f.load().pipeline() }
+
+func parsePipeline(f *File, data []byte) *pipeline {
+	p := &pipeline{file: f, byName: map[string][]int{}}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for range 2 {
 		var document yaml.Node
 		if decoder.Decode(&document) != nil || len(document.Content) == 0 {
@@ -63,6 +67,7 @@ func readPipeline(f *File) *pipeline {
 	}
 	for name, node := range entries(p.root) {
 		if !ciKeywords[name.Value] && follow(node).Kind == yaml.MappingNode {
+			p.byName[name.Value] = append(p.byName[name.Value], len(p.jobs))
 			p.jobs = append(p.jobs, ciJob{name.Value, follow(node), p})
 		}
 	}
@@ -85,13 +90,13 @@ const mostEntries = 10_000
 func entries(n *yaml.Node) func(func(*yaml.Node, *yaml.Node) bool) {
 	return func(yield func(*yaml.Node, *yaml.Node) bool) {
 		queue, seen := []*yaml.Node{follow(n)}, 0
-		for i := 0; i < len(queue) && seen < mostEntries; i++ {
+		for i := 0; i < min(len(queue), mostEntries) && seen < mostEntries; i++ {
 			m := queue[i]
 			if m == nil {
 				continue
 			}
 			if m.Kind == yaml.SequenceNode && i > 0 { // <<: [*a, *b]
-				for _, item := range m.Content {
+				for _, item := range m.Content[:min(len(m.Content), mostEntries)] {
 					queue = append(queue, follow(item))
 				}
 				continue
@@ -181,11 +186,9 @@ func (j ciJob) inherited(name string, seen map[string]bool) *yaml.Node {
 	seen[j.name] = true
 	parents := items(key(j.node, "extends"))
 	for i := len(parents) - 1; i >= 0; i-- {
-		for _, other := range j.in.jobs {
-			if other.name == text(parents[i]) {
-				if found := other.inherited(name, seen); found != nil {
-					return found
-				}
+		for _, other := range j.in.byName[text(parents[i])] {
+			if found := j.in.jobs[other].inherited(name, seen); found != nil {
+				return found
 			}
 		}
 	}
@@ -196,11 +199,7 @@ func (j ciJob) inherited(name string, seen map[string]bool) *yaml.Node {
 // another file, or a component.
 func (j ciJob) opaque() bool {
 	for _, parent := range items(key(j.node, "extends")) {
-		known := false
-		for _, other := range j.in.jobs {
-			known = known || other.name == text(parent)
-		}
-		if !known {
+		if len(j.in.byName[text(parent)]) == 0 {
 			return true
 		}
 	}
@@ -228,34 +227,41 @@ type command struct {
 
 // commands are the lines of the job's scripts.
 func (j ciJob) commands() []command {
-	var list []command
+	s := script{most: mostEntries}
 	for _, name := range []string{"before_script", "script", "after_script"} {
 		for _, item := range items(key(j.node, name)) {
-			list = append(list, scriptLines(item, 0)...)
+			s.add(item, 0)
 		}
 	}
-	return list
+	return s.commands
 }
 
-func scriptLines(n *yaml.Node, depth int) []command {
+// script collects the lines of scripts. Lists in lists count as if they were
+// written out, which aliases can make very long.
+type script struct {
+	commands []command
+	most     int // so many nodes are looked at yet
+}
+
+func (s *script) add(n *yaml.Node, depth int) {
+	if s.most--; s.most < 0 {
+		return
+	}
 	if n.Kind == yaml.SequenceNode && n.Tag != "!reference" && depth < 10 {
-		var list []command
 		for _, item := range n.Content {
-			list = append(list, scriptLines(follow(item), depth+1)...)
+			s.add(follow(item), depth+1)
 		}
-		return list
+		return
 	}
 	if n.Kind != yaml.ScalarNode {
-		return nil
+		return
 	}
 	first := n.Line
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		first++
 	}
-	var list []command
 	for line := range strings.Lines(n.Value) {
-		list = append(list, command{strings.TrimSpace(line), first})
+		s.commands = append(s.commands, command{strings.TrimSpace(line), first})
 		first++
 	}
-	return list
 }

@@ -35,7 +35,7 @@ const mostIgnores = 10_000
 
 // readIgnores finds the comments of a file that silence rules.
 func readIgnores(f *File) []ignore {
-	if f.Kind == JSON || binaryName(f.Path) || f.Size > f.Repo.limits.size(f.Kind) {
+	if f.Kind == JSON || binaryName(f.Path) || f.Size > f.most() {
 		return nil
 	}
 	if !bytes.Contains(f.Bytes(), []byte("towline:")) || f.Binary() {
@@ -124,10 +124,13 @@ func parseIgnore(line string) (found ignore, alone, ok bool) {
 	return found, strings.TrimSpace(line[:match[2]]) == "", true
 }
 
+// mostBetween is how many lines there may be between a comment and its statement.
+const mostBetween = 100
+
 // nextStatement is how many lines further the next line is that is neither
 // empty nor such a comment itself.
 func nextStatement(lines []string) int {
-	for i, line := range lines {
+	for i, line := range lines[:min(len(lines), mostBetween)] {
 		_, alone, comment := parseIgnore(line)
 		if strings.TrimSpace(line) != "" && (!comment || !alone) {
 			return i + 1

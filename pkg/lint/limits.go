@@ -1,6 +1,10 @@
 package lint
 
-import "runtime"
+import (
+	"fmt"
+	"path"
+	"runtime"
+)
 
 // Limits bound what a repository may cost. Zero fields take the default.
 type Limits struct {
@@ -19,6 +23,11 @@ const (
 
 	// longestMessage is how long a message may be, in bytes.
 	longestMessage = 500
+
+	// configuration is how many bytes a pipeline, a pyproject.toml and a
+	// requirements file may have: GitLab reads 2 MiB, and the largest that
+	// people write have some hundred KB.
+	configuration = 1 << 20
 
 	// mostFindings bounds the findings of one rule in one file.
 	mostFindings = 200
@@ -40,12 +49,25 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// size is how many bytes a file of a kind may have.
-func (l Limits) size(k Kind) int64 {
-	if k == Notebook {
-		return l.Notebook
+// most is how many bytes the file may have to be looked into.
+func (f *File) most() int64 {
+	limits := f.Repo.limits
+	base := path.Base(f.Path)
+	switch {
+	case f.Kind == Notebook:
+		return limits.Notebook
+	case f.Kind == Requirements, base == "pyproject.toml", base == "Pipfile", isPipeline(f.Path):
+		return min(limits.FileSize, configuration)
 	}
-	return l.FileSize
+	return limits.FileSize
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d MB", n>>20)
 }
 
 // workers is how many files are looked at together.

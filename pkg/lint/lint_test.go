@@ -132,7 +132,6 @@ func TestABaselineKnowsWhatWasThere(t *testing.T) {
 	}
 }
 
-
 func TestSettingsOfTheManifest(t *testing.T) {
 	files := repository(map[string]string{"a.py": "MARK\n", "gen/b.py": "MARK\n", "lib/gen/c.py": "MARK\n"})
 	for _, tt := range []struct {

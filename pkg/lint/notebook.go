@@ -45,6 +45,9 @@ type edit struct {
 // deepest is how far JSON may be nested before it is not a notebook.
 const deepest = 64
 
+// mostLines is how many lines of source a notebook may have.
+const mostLines = 500_000
+
 var errNesting = errors.New("nested too deeply")
 
 // parseNotebook reads a notebook. Outputs are passed over, however large they are.
@@ -75,6 +78,7 @@ type notebookParser struct {
 	decoder *json.Decoder
 	at      int // the line of this offset is known
 	line    int
+	lines   int // of source, so far
 }
 
 func (p *notebookParser) offset() int { return int(p.decoder.InputOffset()) }
@@ -273,6 +277,9 @@ func (p *notebookParser) source(c *Cell) error {
 		text, ok := token.(string)
 		if !ok {
 			return errors.New("source is not text")
+		}
+		if p.lines += 1 + strings.Count(text, "\n"); p.lines > mostLines {
+			return fmt.Errorf("it has more than %d lines of source", mostLines)
 		}
 		line := p.lineAt(p.offset())
 		for part := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {

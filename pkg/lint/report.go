@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -162,9 +163,8 @@ func (r *Report) linter(id, path string, line int, format string, args ...any) {
 
 // unread reports a file that rules would have read and could not.
 func (r *Report) unread(f *File) {
-	most := f.Repo.limits.size(f.Kind)
-	if f.Size > most && f.Kind != Other && f.Kind != JSON {
-		r.linter(ruleLarge, f.Path, 0, "the file has %d MB and is not looked into, as it is larger than %d MB", f.Size>>20, most>>20)
+	if most := f.most(); f.Size > most && (f.Kind != Other && f.Kind != JSON || locksOf[path.Base(f.Path)] != "") {
+		r.linter(ruleLarge, f.Path, 0, "the file has %s and is not looked into, as it is larger than %s", bytesText(f.Size), bytesText(most))
 		return
 	}
 	f.mu.Lock()

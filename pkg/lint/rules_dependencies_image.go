@@ -78,7 +78,8 @@ type instruction struct {
 // are joined, comments left out.
 func instructions(f *File) []instruction {
 	var list []instruction
-	joined, first := "", 0
+	var joined strings.Builder
+	first := 0
 	for i, line := range f.Lines() {
 		trimmed := strings.TrimSpace(line)
 		if strings.HasPrefix(trimmed, "#") || trimmed == "" {
@@ -88,12 +89,14 @@ func instructions(f *File) []instruction {
 			first = i + 1
 		}
 		if rest, continued := strings.CutSuffix(trimmed, `\`); continued {
-			joined += rest + " "
+			joined.WriteString(rest + " ")
 			continue
 		}
-		name, rest, _ := strings.Cut(joined+trimmed, " ")
+		joined.WriteString(trimmed)
+		name, rest, _ := strings.Cut(joined.String(), " ")
 		list = append(list, instruction{first, strings.ToUpper(name), strings.TrimSpace(rest)})
-		joined, first = "", 0
+		joined.Reset()
+		first = 0
 	}
 	return list
 }

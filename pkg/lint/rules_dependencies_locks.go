@@ -205,6 +205,7 @@ func noWheel(m *Model, r *Report) {
 	if !ok {
 		return
 	}
+	lines := packageLines(lock)
 	for _, p := range readLock(lock).Packages {
 		names := p.wheelNames()
 		if len(names) == 0 {
@@ -212,7 +213,7 @@ func noWheel(m *Model, r *Report) {
 		}
 		for _, platform := range m.Image.Platforms {
 			if !slices.ContainsFunc(names, func(name string) bool { return wheelFits(name, platform, m.Image.Python) }) {
-				r.At(lock, lineWith(lock, `name = "`+p.Name+`"`), 0, "%s %s has %s, none for %s and Python %s",
+				r.At(lock, max(lines[p.Name], 1), 0, "%s %s has %s, none for %s and Python %s",
 					p.Name, p.Version, counted(len(names), "wheel", "wheels"), platform, m.Image.Python)
 			}
 		}

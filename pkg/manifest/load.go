@@ -37,6 +37,9 @@ func Load(data []byte) (Manifest, error) {
 
 // Read loads the manifest that lies at the top of a folder.
 func Read(repo fs.FS) (Manifest, error) {
+	if info, err := fs.Stat(repo, File); err == nil && !info.Mode().IsRegular() {
+		return Manifest{}, fault.Newf(fault.Repository, "read %s: it is no file", File).Hintf("make %s a file that can be read", File)
+	}
 	file, err := repo.Open(File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Manifest{}, fault.Newf(fault.Missing, "read %s: there is none in this folder", File).

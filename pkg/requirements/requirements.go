@@ -27,7 +27,8 @@ type Line struct {
 // UTF-16, which PowerShell writes, are read by their byte order mark, as pip does.
 func Lines(data []byte) []Line {
 	var list []Line
-	joined, first, number := "", 0, 0
+	var joined strings.Builder // of lines that go on
+	first, number := 0, 0
 	for text := range strings.Lines(decode(data)) {
 		number++
 		text = strings.TrimRight(text, "\r\n")
@@ -36,18 +37,20 @@ func Lines(data []byte) []Line {
 		}
 		comment := isComment(text)
 		if rest, continued := strings.CutSuffix(text, `\`); continued && !comment {
-			joined += rest
+			joined.WriteString(rest)
 			continue
 		}
-		if comment && joined != "" {
+		if comment && joined.Len() > 0 {
 			text = "" // it ends what was continued
 		}
-		if line, ok := parseLine(joined+text, first); ok {
+		joined.WriteString(text)
+		if line, ok := parseLine(joined.String(), first); ok {
 			list = append(list, line)
 		}
-		joined, first = "", 0
+		joined.Reset()
+		first = 0
 	}
-	if line, ok := parseLine(joined, first); ok {
+	if line, ok := parseLine(joined.String(), first); ok {
 		list = append(list, line)
 	}
 	return list
