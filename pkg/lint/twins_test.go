@@ -44,7 +44,7 @@ func TestOneDefectIsToldOnce(t *testing.T) {
 		{"pylint says what ruff took over from it", "TL308", "x = 1\n", []lint.Finding{
 			said("ruff", "PLW0177", "nan-comparison", 1, lint.Minor), said("pylint", "W0177", "nan-comparison", 1, lint.Minor),
 		}, []string{"train.py:1:1 ruff:PLW0177 minor"}},
-		{"a rule says the same of one line twice", "TL999", "MARK MARK\n", nil, []string{"train.py:1:1 TL999 major"}},
+		{"a rule says the same of one line twice", "TL999", "MARK and MARK\n", nil, []string{"train.py:1:1 TL999 major"}},
 		{"a credential in a call", "TL601 TL602 TL307", "connect(password='AKIA" + "Q3EGR7UZX2MDN5VB')\n", []lint.Finding{
 			said("ruff", "S106", "hardcoded-password-func-arg", 1, lint.Minor),
 		}, []string{"train.py:1:19 TL601 critical"}},
