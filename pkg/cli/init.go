@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -240,15 +241,26 @@ func bareManifest(root, project string) []byte {
 func writeNew(root string, file newFile) error {
 	target := filepath.Join(root, filepath.FromSlash(file.path))
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-		return fault.Newf(fault.Remote, "init: %w", err)
+		return unwritten(err)
 	}
 	out, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
+	if errors.Is(err, fs.ErrExist) {
 		return fault.Newf(fault.Conflict, "init: %w", err).Hintf("name a new folder")
 	}
-	if _, err := out.Write(file.body); err != nil {
-		_ = out.Close()
-		return fault.Newf(fault.Remote, "init: write %s: %w", target, err)
+	if err != nil {
+		return unwritten(err)
 	}
-	return out.Close()
+	_, err = out.Write(file.body)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return unwritten(errors.Join(err, os.Remove(target)))
+	}
+	return nil
+}
+
+// unwritten says whose move it is when a file of the scaffold cannot be written.
+func unwritten(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fault.Newf(fault.Denied, "init: %w", err).Hintf("name a folder that may be written")
+	}
+	return fault.Newf(fault.Remote, "init: %w", err).Hintf("make room on the disk, or name another folder")
 }
