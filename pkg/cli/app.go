@@ -63,6 +63,9 @@ func newRoot(a *app) *cobra.Command {
 		if !*version {
 			return cmd.Help()
 		}
+		if a.output == "json" {
+			return a.printJSON(map[string]string{"version": a.version})
+		}
 		_, err := fmt.Fprintf(a.stdout, "towline %s\n", a.version)
 		return err
 	}
@@ -77,6 +80,8 @@ func newRoot(a *app) *cobra.Command {
 		a.fromFlag(newGate(a)), newTag(a), newChangelog(a), a.fromFlag(newDeploy(a)), newReport(a), newTrigger(a), a.fromFlag(newInvoke(a)), a.fromFlag(newStatus(a)), newVerify(a),
 		newImage(a), newLocal(a), a.fromFlag(newDoctor(a)),
 	)
+	completeShells(root)
+	a.completeValues(root)
 	wrapArgs(root)
 	return root
 }

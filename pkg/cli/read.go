@@ -91,11 +91,7 @@ func (a *app) survey() (repository, destination, []manifest.Model, error) {
 }
 
 func modelNames(m manifest.Manifest) string {
-	var names []string
-	for _, model := range m.Models {
-		names = append(names, model.Name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(namesOfModels(m), ", ")
 }
 
 // opened is a command's place of work: a repository with its lock held, a

@@ -16,10 +16,11 @@ import (
 
 func newReport(a *app) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "report",
-		Short: "Tell others what became of a release",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "report",
+		Short:   "Tell others what became of a release",
+		Example: "  towline report note",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.fromFlag(newReportNote(a)))
 	return cmd
