@@ -95,6 +95,9 @@ func (a *app) readImageRun(o imageRunOptions) (imageRun, *workspace.Workspace, e
 // planImageRun is what a dry run shows.
 func (a *app) planImageRun(r imageRun) error {
 	kind := or(r.runtime, a.getenv(localRuntime), "the first of runc, podman and docker that is there")
+	if a.output == "json" {
+		return a.printJSON(map[string]any{"plan": "run", "program": r.program(), "image": r.ref, "runtime": kind, "opt_ml": r.ml.dir})
+	}
 	_, err := fmt.Fprintf(a.stdout, "plan: run %s of %s by %s, with /opt/ml in %s\n", strings.Join(r.program(), " "), r.ref, kind, r.ml.dir)
 	return err
 }

@@ -70,7 +70,7 @@ func newLocalUp(a *app) *cobra.Command {
 				a.environ = append(a.environ, localTrust+"="+path)
 			}
 			if o.dry.on {
-				return a.planLocal("start a local cloud on port %s of 127.0.0.1, with its state in %s", portText(o.port))
+				return a.planLocal(map[string]any{"plan": "start", "port": o.port}, "start a local cloud on port %s of 127.0.0.1, with its state in %s", portText(o.port))
 			}
 			if o.detach {
 				return a.detachLocal(cmd.Context(), o)
@@ -93,11 +93,15 @@ func portText(port int) string {
 	return strconv.Itoa(port)
 }
 
-// planLocal says what would be done; the last word is the folder of the state.
-func (a *app) planLocal(format string, args ...any) error {
+// planLocal says what would be done, as data or in words; the last word is the folder of the state.
+func (a *app) planLocal(data map[string]any, format string, args ...any) error {
 	ws, err := a.localFolder()
 	if err != nil {
 		return err
+	}
+	if a.output == "json" {
+		data["state"] = ws.Local()
+		return a.printJSON(data)
 	}
 	_, err = fmt.Fprintf(a.stdout, "plan: "+format+"\n", append(args, ws.Local())...)
 	return err
@@ -245,7 +249,7 @@ func newLocalDown(a *app) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dry.on {
-				return a.planLocal("stop the local cloud, if one runs; its state stays in %s")
+				return a.planLocal(map[string]any{"plan": "stop"}, "stop the local cloud, if one runs; its state stays in %s")
 			}
 			return a.runLocalDown(cmd.Context())
 		},
@@ -262,7 +266,7 @@ func (a *app) runLocalDown(ctx context.Context) error {
 	running, ok := localcloud.Find(ws.Local())
 	if !ok {
 		fmt.Fprintln(a.stderr, "no local cloud runs here")
-		return nil
+		return a.tellStopped(map[string]any{"stopped": false})
 	}
 	if err := syscall.Kill(running.PID, syscall.SIGTERM); err != nil {
 		return fault.Newf(fault.Remote, "local down: stop process %d: %w", running.PID, err)
@@ -271,7 +275,7 @@ func (a *app) runLocalDown(ctx context.Context) error {
 	for {
 		if syscall.Kill(running.PID, 0) != nil || !stillThere(ws) {
 			fmt.Fprintf(a.stderr, "stopped the local cloud (process %d); its state is kept in %s\n", running.PID, ws.Local())
-			return nil
+			return a.tellStopped(map[string]any{"stopped": true, "pid": running.PID, "state": ws.Local()})
 		}
 		select {
 		case <-ctx.Done():
@@ -281,6 +285,14 @@ func (a *app) runLocalDown(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// tellStopped tells a program what people read on stderr.
+func (a *app) tellStopped(data map[string]any) error {
+	if a.output != "json" {
+		return nil
+	}
+	return a.printJSON(data)
 }
 
 func stillThere(ws *workspace.Workspace) bool {
