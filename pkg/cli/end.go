@@ -98,6 +98,7 @@ func (a *app) joinLocal(ctx context.Context, ws *workspace.Workspace, t *teller)
 	if !ok {
 		return nil, nil
 	}
+	t.detail("joined the local cloud at %s", running.URL)
 	return a.connectLocal(ctx, running.URL, t, func() {})
 }
 

@@ -32,11 +32,15 @@ func (a *app) connect(ctx context.Context, d destination, ws *workspace.Workspac
 	if !d.local {
 		return a.connectAWS(ctx, d, t)
 	}
-	if running, ok := localcloud.Find(ws.Local()); ok {
-		t.detail("joined the local cloud at %s", running.URL)
-		return a.connectLocal(ctx, running.URL, t, func() {})
+	if w, err := a.joinLocal(ctx, ws, t); w != nil || err != nil {
+		return w, err
 	}
 	lc, err := a.startLocal(ctx, ws, "127.0.0.1:0")
+	if fault.KindOf(err) == fault.Conflict {
+		if w, err := a.joinLocal(ctx, ws, t); w != nil || err != nil {
+			return w, err // another command was faster
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
