@@ -27,15 +27,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--alpha", type=float, default=1.0, help="strength of the L2 penalty")
     parser.add_argument("--seed", type=int, default=7, help="seed of everything random")
     parser.add_argument("--train", type=Path, default=folder("SM_CHANNEL_TRAIN", "data/train"))
+    add_folders(parser)
+    options = parser.parse_args(arguments)
+    if options.alpha < 0:
+        parser.error("--alpha must not be negative")
+    return options
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Take the folders that evaluate.py needs too."""
     parser.add_argument("--test", type=Path, default=folder("SM_CHANNEL_TEST", "data/test"))
     parser.add_argument("--model-dir", type=Path, default=folder("SM_MODEL_DIR", "out/model"))
     parser.add_argument(
         "--output-dir", type=Path, default=folder("SM_OUTPUT_DATA_DIR", "out/evaluation")
     )
-    options = parser.parse_args(arguments)
-    if options.alpha < 0:
-        parser.error("--alpha must not be negative")
-    return options
 
 
 def folder(variable: str, default: str) -> str:
