@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -190,6 +191,17 @@ func TestKeysOfAnIssuer(t *testing.T) {
 		issuer.Break()
 		if _, err := assume(t, c, entry, token(t, issuer, gitlabtest.Claims{})); !strings.HasPrefix(said(err), "IDPCommunicationError: ") {
 			t.Errorf("AssumeRoleWithWebIdentity = %v, want IDPCommunicationError", err)
+		}
+	})
+	t.Run("an issuer that calls itself another", func(t *testing.T) {
+		issuer := gitlabtest.StartIssuer(t)
+		front := httptest.NewServer(issuer)
+		t.Cleanup(front.Close)
+		other := *issuer
+		other.URL = front.URL
+		c := start(t, localcloud.Options{Trust: trustIn(t, &other, "StringEquals", gitlabtest.Subject)})
+		if _, err := assume(t, c, entry, token(t, &other, gitlabtest.Claims{})); !strings.HasPrefix(said(err), "InvalidIdentityToken: ") {
+			t.Errorf("AssumeRoleWithWebIdentity = %v, want the keys of another issuer refused", err)
 		}
 	})
 	t.Run("an issuer that is not there", func(t *testing.T) {
