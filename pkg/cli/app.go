@@ -21,6 +21,7 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	out            *outlet // stdout
 	environ        []string
 	version        string
 	now            func() time.Time
@@ -38,8 +39,9 @@ type app struct {
 }
 
 func newApp(p Process) *app {
+	out := &outlet{to: p.Stdout}
 	return &app{
-		stdin: p.Stdin, stdout: p.Stdout, stderr: p.Stderr,
+		stdin: p.Stdin, stdout: out, stderr: p.Stderr, out: out,
 		environ: p.Environ, version: p.Version, now: time.Now, listen: func() {},
 	}
 }
@@ -190,7 +192,7 @@ func (a *app) cache() (string, error) {
 
 // color says whether stdout is a terminal whose user has nothing against colours.
 func (a *app) color() bool {
-	file, ok := a.stdout.(*os.File)
+	file, ok := a.out.to.(*os.File)
 	return ok && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
 }
 

@@ -49,7 +49,7 @@ func Main(p Process) int {
 	a.listen = listen
 	root := newRoot(a)
 	root.SetArgs(p.Args)
-	err := root.ExecuteContext(ctx)
+	err := a.out.judge(root.ExecuteContext(ctx))
 	if err == nil {
 		return 0
 	}
