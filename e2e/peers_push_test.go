@@ -139,7 +139,12 @@ func weighty(t *testing.T) *raceTrack {
 // packaged packages the seed and gives the image's digest and tag.
 func (r *raceTrack) packaged(t *testing.T) (digest, tag string) {
 	t.Helper()
-	code, out, told := r.process(filepath.Join(r.dir, "seed"), "package", "--output", "json")
+	return r.packagedIn(t, "seed")
+}
+
+func (r *raceTrack) packagedIn(t *testing.T, clone string) (digest, tag string) {
+	t.Helper()
+	code, out, told := r.process(filepath.Join(r.dir, clone), "package", "--output", "json")
 	var rec struct {
 		Candidate string
 		Image     struct{ Digest string }
@@ -221,6 +226,91 @@ func TestPeersTwoPushesAtOnce(t *testing.T) {
 		t.Errorf("the tag %s names %q, want %s", tag, got, digest)
 	}
 	readWhole(t, registry, tag)
+}
+
+// immutable stands before a registry whose tags, once put, cannot be moved, as
+// those of ECR can be made; with free, they can.
+type immutable struct {
+	forward http.Handler
+	free    bool
+	mu      sync.Mutex
+	tags    map[string]bool
+}
+
+func (i *immutable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, tag, found := strings.Cut(r.URL.Path, "/manifests/")
+	if r.Method != http.MethodPut || !found || strings.HasPrefix(tag, "sha256:") {
+		i.forward.ServeHTTP(w, r)
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.tags[tag] && !i.free {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, `{"errors":[{"code":"TAG_INVALID","message":"The image tag '%s' already exists in the 'shop/risk' repository and cannot be overwritten because the tag is immutable."}]}`, tag)
+		return
+	}
+	i.tags[tag] = true
+	i.forward.ServeHTTP(w, r)
+}
+
+// Two processes push different images under one tag at once. Whichever of them
+// the tag names is whole, and where tags cannot be moved the other one is told.
+func TestPeersTwoPushesOfDifferentImages(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		free bool
+	}{{"tags that can be moved", true}, {"tags that cannot", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			registry := dockerRegistry(t)
+			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry})
+			border := &immutable{forward: proxy, free: tt.free, tags: map[string]bool{}}
+			server := httptest.NewServer(border)
+			t.Cleanup(server.Close)
+			track := weighty(t)
+			other := filepath.Join(track.dir, "other")
+			if out, err := exec.Command("cp", "-r", filepath.Join(track.dir, "seed"), other).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			if err := os.WriteFile(filepath.Join(other, "train.py"), []byte("print(2)\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			digests := map[string]string{}
+			for _, clone := range []string{"seed", "other"} {
+				digests[clone], _ = track.packagedIn(t, clone)
+			}
+			if digests["seed"] == digests["other"] {
+				t.Fatal("both images are the same")
+			}
+			codes, said := map[string]int{}, map[string]string{}
+			var group sync.WaitGroup
+			var mu sync.Mutex
+			for clone := range digests {
+				group.Go(func() {
+					code, _, told := track.process(filepath.Join(track.dir, clone), "push", "--to", server.Listener.Addr().String()+"/shop/risk:1.2.3")
+					mu.Lock()
+					defer mu.Unlock()
+					codes[clone], said[clone] = code, told
+				})
+			}
+			group.Wait()
+			named, refused := taggedDigest(t, registry, "1.2.3"), 0
+			for clone, digest := range digests {
+				switch {
+				case codes[clone] == 0 && (tt.free || named == digest):
+				case codes[clone] == 8 && !tt.free && named != digest && strings.Contains(said[clone], "hint: the tag belongs to another image and cannot be moved"):
+					refused++
+				default:
+					t.Errorf("push from %s, exit %d, and the tag names %s, not %s:\n%s", clone, codes[clone], named, digest, said[clone])
+				}
+			}
+			if (refused == 1) == tt.free || named != digests["seed"] && named != digests["other"] {
+				t.Errorf("%d were refused, and the tag names %s, want one of %v", refused, named, digests)
+			}
+			readWhole(t, registry, "1.2.3")
+		})
+	}
 }
 
 func waitFor(t *testing.T, done func() bool) {
