@@ -62,6 +62,7 @@ func writeFuzzed(t *testing.T, file string, text []byte) {
 func FuzzInstallerWords(f *testing.F) {
 	f.Add("error: No solution found\n  cause: Because docopt==0.6.2 has no usable wheels\n")
 	f.Add("ERROR: Could not fetch https://user:pass@index.example/simple\n")
+	f.Add("ERROR: Could not fetch https://user:p@ss@index.example/simple\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		job := &installation{name: "requirements.txt", platform: "linux/amd64", python: "3.11"}
 		if judgeInstall(job, text, false).Error() == "" {

@@ -138,7 +138,7 @@ func isErrorLine(line string) bool {
 	return strings.HasPrefix(line, "error:") || strings.HasPrefix(line, "ERROR:")
 }
 
-var login = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/@\s]+@`) })
+var login = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/\s]*@`) })
 
-// withoutLogin takes user names and passwords out of addresses.
+// withoutLogin takes user names and passwords out of addresses, also passwords with an @ in them.
 func withoutLogin(text string) string { return login().ReplaceAllString(text, "://") }
