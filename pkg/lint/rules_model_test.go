@@ -144,6 +144,30 @@ func TestRulesForTheServer(t *testing.T) {
 	}
 }
 
+// What a linter has written names what the code lacks, and is no code.
+func TestReportsOfLintersAreNoCode(t *testing.T) {
+	files := map[string]string{
+		"towline.yaml": model("", "    serve: {command: [python, serve.py]}\n"), "train.py": "print(1)\n",
+		"serve.py": "import fastapi\nimport uvicorn\nuvicorn.run(app, host=\"0.0.0.0\", port=9000)\n",
+	}
+	const found = `"message": "nothing answers '/ping' or '/invocations'; take SAGEMAKER_BIND_TO_PORT"`
+	for _, report := range []string{
+		`{"version": 1, "findings": [{"fingerprint": "ab", ` + found + `}]}`,
+		`[{"check_name": "TL413", ` + found + `}]`,
+		`{"runs": [{"results": [{"ruleId": "TL413", ` + found + `}]}]}`,
+	} {
+		for _, name := range []string{lint.BaselineFile, "gl-code-quality-report.json"} {
+			files[name] = report
+			for id, want := range map[string]int{"TL411": 1, "TL413": 2} {
+				if got := places(t, rule(t, id), lint.Example{Files: files}); len(got) != want {
+					t.Errorf("%s beside %s: %d findings, want %d", name, report, len(got), want)
+				}
+			}
+			delete(files, name)
+		}
+	}
+}
+
 func TestRulesForImports(t *testing.T) {
 	for _, tt := range []struct {
 		name, base, requirements, code string

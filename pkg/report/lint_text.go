@@ -111,7 +111,7 @@ func severityColor(s lint.Severity) string {
 	case s == lint.Minor:
 		return "33"
 	}
-	return "34"
+	return "94" // the plain blue is hard to read on black
 }
 
 func (p *printer) lintSummary(l Lint) {
