@@ -103,8 +103,21 @@ func withoutTwins(all []*Finding) []*Finding {
 	return rest
 }
 
-// again is the finding that says what another one says too, or nil.
+// again is the finding that says what another one says too, and is said by no
+// further one; or nil.
 func (f *Finding) again(said map[saying]*Finding) *Finding {
+	first := f.saidBy(said)
+	if first == nil {
+		return nil
+	}
+	if before := first.again(said); before != nil {
+		return before
+	}
+	return first
+}
+
+// saidBy is a finding that says what another one says too, or nil.
+func (f *Finding) saidBy(said map[saying]*Finding) *Finding {
 	at := func(what string) *Finding { return said[saying{f.Path, f.Line, what}] }
 	if first := at(f.Rule); first != nil {
 		return first

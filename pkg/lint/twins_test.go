@@ -48,6 +48,12 @@ func TestOneDefectIsToldOnce(t *testing.T) {
 		{"a credential in a call", "TL601 TL602 TL307", "connect(password='AKIA" + "Q3EGR7UZX2MDN5VB')\n", []lint.Finding{
 			said("ruff", "S106", "hardcoded-password-func-arg", 1, lint.Minor),
 		}, []string{"train.py:1:19 TL601 critical"}},
+		{"the worst of what others say of it", "TL601 TL602 TL307", "connect(password='AKIA" + "Q3EGR7UZX2MDN5VB')\n", []lint.Finding{
+			said("ruff", "S106", "hardcoded-password-func-arg", 1, lint.Blocker),
+		}, []string{"train.py:1:19 TL601 blocker"}},
+		{"the worst, whatever stands last in the line", "TL601 TL602 TL307", "connect('AKIA" + "Q3EGR7UZX2MDN5VB', password='x9Kf" + "2mQ7vL4wZ8rT1nB6')\n", []lint.Finding{
+			said("ruff", "S106", "hardcoded-password-func-arg", 1, lint.Blocker),
+		}, []string{"train.py:1:10 TL601 blocker"}},
 		{"a password by two rules", "TL307 TL602", "db_password = 'x9Kf" + "2mQ7vL4wZ8rT1nB6'\n", nil, []string{"train.py:1:15 TL307 critical"}},
 		{"what a wildcard replaces", "TL308", "from numpy import *\n", []lint.Finding{
 			said("pylint", "W0622", "redefined-builtin", 1, lint.Minor), said("pylint", "W0622", "redefined-builtin", 1, lint.Minor),
