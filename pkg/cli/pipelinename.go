@@ -105,5 +105,5 @@ func shortened(names []string, more bool) string {
 			return all
 		}
 	}
-	return names[0][:gitlab.MostName]
+	return names[0][:min(len(names[0]), gitlab.MostName)]
 }

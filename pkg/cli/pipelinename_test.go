@@ -61,6 +61,7 @@ func TestVersionJobsNameThePipelineTogether(t *testing.T) {
 
 func TestWhoseNameThePipelineHas(t *testing.T) {
 	long := strings.Repeat("a-model-with-a-name 1.0.0, ", 9) + "zebra 1.0.0"
+	full := strings.Repeat("a", 247) + " 1.0.0"
 	for _, tt := range []struct {
 		name, now string
 		hides     bool // GitLab tells a job's token nothing of pipelines
@@ -74,6 +75,7 @@ func TestWhoseNameThePipelineHas(t *testing.T) {
 		{"that of another model, which has nothing to release", "fraud 1.0.0 (nothing to release)", false, nil, "fraud 1.0.0 (nothing to release), risk 0.1.0-cand.100"},
 		{"that of the same model", "risk 0.0.9-cand.99", false, nil, "risk 0.1.0-cand.100"},
 		{"too long a one", long, false, nil, strings.Repeat("a-model-with-a-name 1.0.0, ", 9) + "…"},
+		{"one that leaves no room", full, false, nil, full},
 		{"one that is not told, but known", "fraud 1.0.0", true, []string{"CI_PIPELINE_NAME=fraud 1.0.0"}, "fraud 1.0.0, risk 0.1.0-cand.100"},
 		{"one that is neither", "fraud 1.0.0", true, nil, "risk 0.1.0-cand.100"},
 		{"one that stays", "", false, []string{"TOWLINE_PIPELINE_NAME=off"}, ""},
