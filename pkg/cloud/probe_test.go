@@ -156,6 +156,7 @@ func TestATrialThatIsCutOffLeavesNothing(t *testing.T) {
 	}))
 	defer server.Close()
 	trial := connect(t, server.URL).TryObject(ctx, scratch, "")
+	server.Close() // waits for the request that was given up
 	if !errors.Is(trial.Read, context.Canceled) || trial.Remove != nil || len(f.files) > 0 {
 		t.Errorf("TryObject = %+v, left %v", trial, f.files)
 	}
