@@ -97,7 +97,10 @@ func failed(reason string) object {
 func (f *amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // whoever asked has left
+	}
 	switch target := r.Header.Get("X-Amz-Target"); {
 	case target != "":
 		_, op, _ := strings.Cut(target, ".")

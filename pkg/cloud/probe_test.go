@@ -151,6 +151,7 @@ func TestATrialThatIsCutOffLeavesNothing(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			cancel()
+			<-r.Context().Done() // no answer is faster than that
 		}
 		f.ServeHTTP(w, r)
 	}))
