@@ -172,7 +172,8 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 	layers := make([]blob, len(groups))
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(runtime.GOMAXPROCS(0))
-	for i, g := range groups {
+	for _, i := range largestFirst(groups) {
+		g := groups[i]
 		workers.Go(func() error {
 			layer, err := writeLayer(ctx, b.blobFolder(), g.about, g.items)
 			if err != nil {
@@ -181,7 +182,9 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 			layer.Key = layerKey(key, i, len(groups))
 			layers[i] = layer
 			run.file(layer)
-			return b.learnContents(layer.Digest, g.items)
+			list, err := packedContents(layer.Digest, g.items)
+			b.chores.add(func() error { return b.keepContents(layer.Digest, list) })
+			return err
 		})
 	}
 	return layers, workers.Wait()

@@ -179,8 +179,8 @@ func (b *Bundler) keepContents(layer v1.Hash, list []evidence.Distribution) erro
 	return diskFault("write the cache", renameio.WriteFile(b.contentsFile(layer), text, 0o644))
 }
 
-// learnContents notes what was just packed into a layer.
-func (b *Bundler) learnContents(layer v1.Hash, items []item) error {
+// packedContents are the distributions in what was just packed into a layer.
+func packedContents(layer v1.Hash, items []item) ([]evidence.Distribution, error) {
 	found := census{}
 	for _, it := range items {
 		if folder, _ := evidence.MetadataOf(it.path); folder == "" {
@@ -188,15 +188,15 @@ func (b *Bundler) learnContents(layer v1.Hash, items []item) error {
 		}
 		content, err := it.open()
 		if err != nil {
-			return diskFault("read "+it.path, err)
+			return nil, diskFault("read "+it.path, err)
 		}
 		err = found.take(it.path, content)
 		_ = content.Close()
 		if err != nil {
-			return diskFault("read "+it.path, err)
+			return nil, diskFault("read "+it.path, err)
 		}
 	}
-	return b.keepContents(layer, found.list(layer))
+	return found.list(layer), nil
 }
 
 // distributions reads a layer's archive for the metadata of installed packages.

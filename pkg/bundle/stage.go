@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -132,6 +133,26 @@ const dependencyKind = "dependencies"
 type group struct {
 	about string
 	items []item
+}
+
+// size is how many bytes the files of a group have.
+func (g group) size() int64 {
+	var n int64
+	for _, it := range g.items {
+		n += it.size
+	}
+	return n
+}
+
+// largestFirst is the order in which groups are packed: then the last ones,
+// beside which nothing is left to do, are short. It says where each group is.
+func largestFirst(groups []group) []int {
+	order := make([]int, len(groups))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(groups[b].size(), groups[a].size()) })
+	return order
 }
 
 // sharedLayer is how many bytes of small distributions share a layer, about.
