@@ -14,7 +14,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/google/renameio/v2"
 )
 
 // ociLayoutFile is the marker of an OCI layout.
@@ -24,7 +23,9 @@ const ociLayoutFile = `{"imageLayoutVersion":"1.0.0"}`
 const refName = "org.opencontainers.image.ref.name"
 
 // newLayout is an OCI layout that is being written: a folder beside the one
-// that it will replace.
+// that it will replace. Nobody reads it before it is whole, so its files are
+// written in place, and none waits for the disk: what a power cut leaves of it
+// is packaged again.
 type newLayout struct{ folder string }
 
 func createLayout(final string) (*newLayout, error) {
@@ -63,7 +64,7 @@ func (l *newLayout) adopt(file string, digest v1.Hash) error {
 func (l *newLayout) document(mediaType types.MediaType, content []byte) (v1.Descriptor, error) {
 	sum := sha256.Sum256(content)
 	digest := v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
-	err := renameio.WriteFile(filepath.Join(l.blobs(), digest.Hex), content, 0o644)
+	err := os.WriteFile(filepath.Join(l.blobs(), digest.Hex), content, 0o644)
 	return v1.Descriptor{MediaType: mediaType, Size: int64(len(content)), Digest: digest}, err
 }
 
@@ -74,7 +75,11 @@ func (l *newLayout) finish(final string, root v1.Descriptor, images []built) err
 	if err != nil {
 		return err
 	}
-	if err := noted.write(l.folder); err != nil {
+	text, err := noted.text()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.folder, notesFile), text, 0o644); err != nil {
 		return err
 	}
 	return l.close(final, root)
@@ -86,10 +91,10 @@ func (l *newLayout) close(final string, root v1.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(l.folder, "oci-layout"), []byte(ociLayoutFile), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(l.folder, "oci-layout"), []byte(ociLayoutFile), 0o644); err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(l.folder, "index.json"), index, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(l.folder, "index.json"), index, 0o644); err != nil {
 		return err
 	}
 	return replaceFolder(final, l.folder)

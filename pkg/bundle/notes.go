@@ -85,12 +85,18 @@ func weightsFiles(final string, files []File) ([]weightsFile, error) {
 	return list, nil
 }
 
-func (n notes) write(folder string) error {
+func (n notes) text() ([]byte, error) {
 	text, err := json.MarshalIndent(n, "", "  ")
+	return append(text, '\n'), err
+}
+
+// write puts the notes in the place of those that a layout has.
+func (n notes) write(folder string) error {
+	text, err := n.text()
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(folder, notesFile), append(text, '\n'), 0o644)
+	return renameio.WriteFile(filepath.Join(folder, notesFile), text, 0o644)
 }
 
 // readNotes reads them; a layout of somebody else has none.
