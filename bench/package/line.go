@@ -15,8 +15,12 @@ import (
 	"time"
 )
 
-// line is a TCP proxy that counts what goes through it.
-type line struct{ up, down atomic.Int64 }
+// line is a TCP proxy that counts what goes through it. The kernel moves the
+// bytes (splice), which are counted when a connection ends.
+type line struct {
+	up, down atomic.Int64
+	open     atomic.Int64 // directions of connections that have not ended
+}
 
 func (l *line) reset() {
 	l.up.Store(0)
@@ -29,10 +33,12 @@ func (l *line) serve(listener net.Listener, to string) {
 		if err != nil {
 			return
 		}
+		l.open.Add(2)
 		go func() {
 			server, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = client.Close()
+				l.open.Add(-2)
 				return
 			}
 			go l.copy(server, client, &l.up)
@@ -42,20 +48,22 @@ func (l *line) serve(listener net.Listener, to string) {
 }
 
 func (l *line) copy(to, from net.Conn, count *atomic.Int64) {
-	buf := make([]byte, 256<<10)
-	for {
-		n, err := from.Read(buf)
-		count.Add(int64(n))
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			break
-		}
-	}
+	defer l.open.Add(-1)
+	n, _ := io.Copy(to, from)
+	count.Add(n)
 	_, _ = to.Close(), from.Close()
+}
+
+// quiet waits until all connections have ended, as they do with the programs
+// that opened them.
+func (l *line) quiet() error {
+	for range 5000 {
+		if l.open.Load() == 0 {
+			return nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return errors.New("a connection to the registry is still open")
 }
 
 // registry starts Debian's registry, and the proxy before it.

@@ -131,7 +131,9 @@ func (b *bench) measure(do func() error) (figure, error) {
 	b.line.reset()
 	begun := time.Now()
 	err := do()
-	return figure{took: time.Since(begun), up: b.line.up.Load(), down: b.line.down.Load()}, err
+	took := time.Since(begun)
+	err = errors.Join(err, b.line.quiet())
+	return figure{took: took, up: b.line.up.Load(), down: b.line.down.Load()}, err
 }
 
 // median is the middle of several figures, by time; bytes are the greatest.
