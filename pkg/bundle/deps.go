@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -152,7 +153,8 @@ func (b *Bundler) buildDependencies(ctx context.Context, job *installation, run 
 	if err != nil {
 		return nil, err
 	}
-	b.chores.add(func() error { return b.toCache(cached{Key: key, Layers: layers}) })
+	entry := cached{Key: key, Layers: slices.Clone(layers)} // the caller goes on with its own
+	b.chores.add(func() error { return b.toCache(entry) })
 	return layers, nil
 }
 
