@@ -34,7 +34,7 @@ import (
 
 // LayoutVersion names the arrangement of files inside the image. It is part of
 // a model's identity and of the key of its dependency layers.
-const LayoutVersion = "2"
+const LayoutVersion = "3"
 
 // Options are what a Bundler is given by the hall. The zero value of each but
 // Cache and Environ is useful.

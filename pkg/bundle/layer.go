@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -85,11 +84,7 @@ func writeLayer(ctx context.Context, folder, about string, items []item) (blob, 
 func (b *blob) fill(ctx context.Context, to io.Writer, items []item) error {
 	packed, plain := newMeter(), newMeter()
 	zip := newPacker(io.MultiWriter(to, packed))
-	archive := bufio.NewWriterSize(io.MultiWriter(plain, zip), 256<<10)
-	err := writeTar(ctx, archive, items)
-	if err == nil {
-		err = archive.Flush()
-	}
+	err := writeTar(ctx, io.MultiWriter(plain, zip), items)
 	if err := errors.Join(err, zip.Close()); err != nil {
 		return err
 	}

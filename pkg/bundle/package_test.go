@@ -49,7 +49,7 @@ func TestAPackagedImage(t *testing.T) {
 		{"created", config.Created.Format(time.RFC3339), "2024-05-06T07:08:09Z"},
 		{"working folder", config.Config.WorkingDir, "/opt/program"},
 		{"label python", config.Config.Labels["org.towline.python"], "3.11"},
-		{"label layout", config.Config.Labels["org.towline.layout"], "2"},
+		{"label layout", config.Config.Labels["org.towline.layout"], bundle.LayoutVersion},
 		{"label given", config.Config.Labels["org.opencontainers.image.revision"], "abc"},
 		{"path", config.Config.Env[0], "PATH=/opt/towline/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/towline/lib/bin"},
 		{"python path", config.Config.Env[1], "PYTHONPATH=/opt/program:/opt/towline/lib"},

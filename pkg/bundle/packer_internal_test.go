@@ -1,14 +1,17 @@
 package bundle
 
 import (
+	"archive/tar"
 	"bytes"
 	stdgzip "compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,6 +79,29 @@ func TestWhatDoesNotShrinkIsStored(t *testing.T) {
 	random := plain[1_500_000 : 1_500_000+chunkSize]
 	if shrinks(random) || !shrinks(plain[:chunkSize]) {
 		t.Errorf("shrinks() = %t of random bytes, %t of text", shrinks(random), shrinks(plain[:chunkSize]))
+	}
+}
+
+// The headers between files do not make a chunk look as if it shrank.
+func TestFilesThatDoNotShrinkAreStored(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{9})
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	content := make([]byte, 100_000)
+	for i := range 60 {
+		_, _ = random.Read(content)
+		head := tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("opt/towline/lib/some/data%d.bin", i), Mode: 0o644, Size: int64(len(content))}
+		if err := w.WriteHeader(&head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for chunk := range slices.Chunk(archive.Bytes(), chunkSize) {
+		if shrinks(chunk) {
+			t.Error("a chunk of random files looks as if it shrank")
+		}
 	}
 }
 
