@@ -130,7 +130,7 @@ func safe(name string) string {
 
 // random is 50 MB of dependencies that do not compress, and 20 sources.
 func (b *bench) random() error {
-	fmt.Printf("50 MB of random dependencies and %d sources over a base of %d MB; medians of %d\n", sources, baseSize/1_000_000, b.rounds)
+	fmt.Printf("50 MB of random dependencies and %d sources over a base of %d MB; medians of %d\n", sources, b.baseSize/1_000_000, b.rounds)
 	t := table{}
 	peers := []peer{cranePeer, umociPeer, buildahPeer}
 	for round := range b.rounds {

@@ -4,7 +4,7 @@
 // and publish it, against crane, umoci with skopeo, and buildah, all in one
 // run and in turn, over one base image and to one registry behind a proxy that
 // counts bytes. Only ratios are judged. It needs Debian's docker-registry,
-// umoci, skopeo and buildah, and root for buildah.
+// umoci, skopeo, buildah and debootstrap, and root for the last two.
 //
 //	go run ./bench/package [-rounds 3] [-only random,real,weights] [-dir /dev/shm]
 package main
@@ -80,6 +80,8 @@ type bench struct {
 	dir    string
 	rounds int
 
+	baseSize int64 // of the base image in the registry, in bytes
+
 	self, crane, uv string
 	tools           string // folder of programs for packing alone
 	direct, proxied string // addresses of the registry
@@ -88,7 +90,7 @@ type bench struct {
 
 // find finds the peers and builds the one that comes from Go's module proxy.
 func (b *bench) find() error {
-	for _, name := range []string{"docker-registry", "umoci", "skopeo", "buildah", "tar"} {
+	for _, name := range []string{"docker-registry", "umoci", "skopeo", "buildah", "debootstrap", "tar"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return fmt.Errorf("%w: install Debian's package of that name", err)
 		}

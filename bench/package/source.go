@@ -3,18 +3,15 @@
 package main
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -131,45 +128,4 @@ func (s *source) wheel(dir, name string, random io.Reader) (err error) {
 		put(info+"RECORD", []byte(list.String()+info+"RECORD,,\n")),
 		archive.Close(),
 	)
-}
-
-// baseSize is what the base image weighs: random content, for which it makes
-// no difference how well a tool compresses.
-const baseSize = 78_000_000
-
-// base makes the base image and puts it into the registry.
-func (b *bench) base() error {
-	file := filepath.Join(b.dir, "base.tar")
-	if err := writeBase(file); err != nil {
-		return err
-	}
-	to := b.direct + "/base:1"
-	return b.sh(b.dir, `"$CRANE" append --insecure -f base.tar -t "$TO" && "$CRANE" mutate --insecure --set-platform "$PLATFORM" -t "$TO" "$TO" && rm base.tar`,
-		"CRANE="+b.crane, "TO="+to, "PLATFORM=linux/"+runtime.GOARCH)
-}
-
-func writeBase(file string) (err error) {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	random := rand.NewChaCha8([32]byte{42})
-	w := tar.NewWriter(f)
-	const size = 26_000
-	content := make([]byte, size)
-	for i := range baseSize / size {
-		if _, err := io.ReadFull(random, content); err != nil {
-			return err
-		}
-		sum := sha256.Sum256(content)
-		name := fmt.Sprintf("usr/share/base/%02d/%s", i%50, hex.EncodeToString(sum[:8]))
-		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size}); err != nil {
-			return err
-		}
-		if _, err := w.Write(content); err != nil {
-			return err
-		}
-	}
-	return w.Close()
 }
