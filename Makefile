@@ -63,7 +63,7 @@ test: lint $(VENV_STAMP) ## Lint, and every test that needs neither root nor Deb
 
 .PHONY: test-race
 test-race: ## The rooms that do things side by side, under the race detector (needs a C compiler)
-	go test -race -timeout 20m ./pkg/cloud/... ./pkg/localcloud/... ./pkg/plan/... ./pkg/proc/... ./pkg/wire/... ./pkg/workspace/...
+	go test -race -timeout 20m ./pkg/bundle ./pkg/cloud/... ./pkg/localcloud/... ./pkg/plan/... ./pkg/proc/... ./pkg/wire/... ./pkg/workspace/...
 
 .PHONY: test-peers
 test-peers: $(VENV_STAMP) $(RUNNER_STAMP) ## Tests beside other people's tools: runc, skopeo, umoci, buildah, a registry (root, Debian)
