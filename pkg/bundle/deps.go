@@ -185,8 +185,11 @@ func (b *Bundler) packDependencies(ctx context.Context, groups []group, key stri
 			layers[i] = layer
 			run.file(layer)
 			list, err := packedContents(layer.Digest, g.items)
+			if err != nil {
+				return err
+			}
 			b.chores.add(func() error { return b.keepContents(layer.Digest, list) })
-			return err
+			return nil
 		})
 	}
 	return layers, workers.Wait()
