@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	pip "gitlab.com/towline/towline/pkg/requirements"
@@ -98,12 +101,21 @@ func local(folder, name string) string {
 // wheels takes in a wheel, or those of a folder; anything else that is not on
 // this disk is the index's to answer for.
 func (r *requirements) wheels(name string) error {
-	for _, file := range wheelFiles(name) {
-		sum, err := File{Path: filepath.Base(file), onDisk: file}.Digest()
-		if err != nil {
+	files := wheelFiles(name)
+	sums := make([]string, len(files))
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range files {
+		workers.Go(func() (err error) {
+			sums[i], err = File{Path: filepath.Base(file), onDisk: file}.Digest()
 			return err
-		}
-		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", filepath.Base(file), sum)
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	for i, file := range files {
+		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", filepath.Base(file), sums[i])
 	}
 	return nil
 }
