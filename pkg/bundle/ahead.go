@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -108,6 +109,24 @@ func (s *ahead) file(layer blob) {
 	}
 	d := v1.Descriptor{MediaType: types.DockerLayer, Size: layer.Size, Digest: layer.Digest}
 	s.start(layer.Digest, s.counted(d, layer.DiffID, func() (io.ReadCloser, error) { return os.Open(layer.file) }))
+}
+
+// smallLayer is the most, in bytes, that is held in memory to be sent.
+const smallLayer = 1 << 20
+
+// copied sends a small layer that lies on this disk and may be moved meanwhile.
+func (s *ahead) copied(layer blob) {
+	if s == nil || layer.file == "" || layer.Size > smallLayer {
+		return
+	}
+	content, err := os.ReadFile(layer.file)
+	if err != nil {
+		return
+	}
+	d := v1.Descriptor{MediaType: types.DockerLayer, Size: layer.Size, Digest: layer.Digest}
+	s.start(layer.Digest, s.counted(d, layer.DiffID, func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}))
 }
 
 // known notes a layer that was just seen in the repository.

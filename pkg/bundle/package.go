@@ -135,6 +135,9 @@ func (b *Bundler) assemble(ctx context.Context, known surveyed, out *newLayout, 
 	})
 	workers.Go(func() (err error) {
 		own, err = b.program(within, a, out, files, before, run)
+		for _, layer := range own {
+			run.copied(layer)
+		}
 		return err
 	})
 	if err := workers.Wait(); err != nil {
