@@ -128,8 +128,12 @@ type figure struct {
 	peak     int   // of memory above an idle start, in kB; 0 where it was not measured
 }
 
-// measure runs something and counts what goes over the line meanwhile.
+// measure runs something and counts what goes over the line meanwhile. Before
+// it, memory is warmed, for every tool alike.
 func (b *bench) measure(do func() error) (figure, error) {
+	if err := warm(); err != nil {
+		return figure{}, err
+	}
 	b.line.reset()
 	begun := time.Now()
 	err := do()
