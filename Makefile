@@ -82,7 +82,8 @@ bench: build $(UV) $(VENV_STAMP) ## Measure towline against its peers in one run
 	go run ./bench/startup bin/towline
 	go run ./bench/memory bin/towline examples/breast-cancer
 	go run ./bench/version bin/towline
-	go run ./bench/package $(if $(wildcard /dev/shm),-dir /dev/shm)
+	go run ./bench/package -only random,real $(if $(wildcard /dev/shm),-dir /dev/shm)
+	go run ./bench/package -only weights
 	go run ./bench/lint bin/towline $(VENV)
 	go run ./bench/fetch bin/towline
 
