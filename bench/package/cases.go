@@ -237,6 +237,7 @@ const weightBytes = 2_000_000_000
 // which is its fastest way and leaves no copy on the disk.
 func (b *bench) weights() error {
 	fmt.Println("2 GB of weights; once each")
+	b.memory = warmWeights
 	s, err := b.newSource("weights", 7)
 	if err != nil {
 		return err

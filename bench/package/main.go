@@ -50,7 +50,7 @@ func run(ctx context.Context, rounds int, only []string, in string) error {
 		return err
 	}
 	defer func() { _ = exec.Command("rm", "-rf", dir).Run() }()
-	b := &bench{ctx: ctx, dir: dir, rounds: rounds}
+	b := &bench{ctx: ctx, dir: dir, rounds: rounds, memory: warmBytes}
 	if err := errors.Join(b.find(), b.alone()); err != nil {
 		return err
 	}
@@ -81,6 +81,7 @@ type bench struct {
 	rounds int
 
 	baseSize int64 // of the base image in the registry, in bytes
+	memory   int   // warmed before each measurement, in bytes
 
 	self, crane, uv string
 	tools           string // folder of programs for packing alone
@@ -131,7 +132,7 @@ type figure struct {
 // measure runs something and counts what goes over the line meanwhile. Before
 // it, memory is warmed, for every tool alike.
 func (b *bench) measure(do func() error) (figure, error) {
-	if err := warm(); err != nil {
+	if err := warm(b.memory); err != nil {
 		return figure{}, err
 	}
 	b.line.reset()
