@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
 )
 
 // rememberedFrom is the size, in bytes, from which on a file's digest is worth keeping.
@@ -61,6 +63,23 @@ func digestOf(name, cache string) (string, error) {
 		keepDigest(cache, now)
 	}
 	return now.SHA256, nil
+}
+
+// digests are those of several files, which are read side by side.
+func digests(files []File) ([]string, error) {
+	sums := make([]string, len(files))
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range files {
+		workers.Go(func() (err error) {
+			sums[i], err = file.Digest()
+			return err
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return nil, err
+	}
+	return sums, nil
 }
 
 func digestFile(cache, name string) string {

@@ -9,10 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"gitlab.com/towline/towline/pkg/fault"
 	pip "gitlab.com/towline/towline/pkg/requirements"
@@ -101,23 +98,15 @@ func local(folder, name string) string {
 // wheels takes in a wheel, or those of a folder; anything else that is not on
 // this disk is the index's to answer for.
 func (r *requirements) wheels(name string) error {
-	files := wheelFiles(name)
-	sums := make([]string, len(files))
-	var workers errgroup.Group
-	workers.SetLimit(runtime.GOMAXPROCS(0))
-	for i, file := range files {
-		workers.Go(func() (err error) {
-			sums[i], err = File{Path: filepath.Base(file), onDisk: file}.Digest()
-			return err
-		})
+	var files []File
+	for _, file := range wheelFiles(name) {
+		files = append(files, File{Path: filepath.Base(file), onDisk: file})
 	}
-	if err := workers.Wait(); err != nil {
-		return err
+	sums, err := digests(files)
+	for i, sum := range sums {
+		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", files[i].Path, sum)
 	}
-	for i, file := range files {
-		_, _ = fmt.Fprintf(r.sum, "wheel %s %s\n", filepath.Base(file), sums[i])
-	}
-	return nil
+	return err
 }
 
 func wheelFiles(name string) []string {

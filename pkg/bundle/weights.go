@@ -93,15 +93,11 @@ func (f File) shrinks() (bool, error) {
 
 // contentKey is a hash of what the files are and where they go.
 func contentKey(form string, files []File) (string, error) {
-	digests := make([]string, len(files))
-	for i, file := range files {
-		digest, err := file.Digest()
-		if err != nil {
-			return "", err
-		}
-		digests[i] = digest
+	sums, err := digests(files)
+	if err != nil {
+		return "", err
 	}
-	return keyOf(form, files, digests), nil
+	return keyOf(form, files, sums), nil
 }
 
 // keyOf is contentKey for files whose digests are known.
