@@ -107,8 +107,7 @@ func (s *ahead) file(layer blob) {
 	if s == nil || layer.file == "" {
 		return
 	}
-	d := v1.Descriptor{MediaType: types.DockerLayer, Size: layer.Size, Digest: layer.Digest}
-	s.start(layer.Digest, s.counted(d, layer.DiffID, func() (io.ReadCloser, error) { return os.Open(layer.file) }))
+	s.own(layer, func() (io.ReadCloser, error) { return os.Open(layer.file) })
 }
 
 // smallLayer is the most, in bytes, that is held in memory to be sent.
@@ -123,10 +122,13 @@ func (s *ahead) copied(layer blob) {
 	if err != nil {
 		return
 	}
+	s.own(layer, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil })
+}
+
+// own sends a layer of the image's own.
+func (s *ahead) own(layer blob, open func() (io.ReadCloser, error)) {
 	d := v1.Descriptor{MediaType: types.DockerLayer, Size: layer.Size, Digest: layer.Digest}
-	s.start(layer.Digest, s.counted(d, layer.DiffID, func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content)), nil
-	}))
+	s.start(layer.Digest, s.counted(d, layer.DiffID, open))
 }
 
 // known notes a layer that was just seen in the repository.

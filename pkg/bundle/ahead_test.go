@@ -19,6 +19,7 @@ import (
 type uploaded struct {
 	mu               sync.Mutex
 	blobs, manifests int
+	ahead            int  // blobs that came before anybody asked for the image
 	refuse           bool // every upload
 }
 
@@ -34,6 +35,8 @@ func (r *uploaded) before(w http.ResponseWriter, req *http.Request) bool {
 		r.manifests++
 	case req.Method == http.MethodPut:
 		r.blobs++
+	case req.Method == http.MethodHead && strings.Contains(req.URL.Path, "/manifests/sha256:"):
+		r.ahead = r.blobs
 	}
 	return false
 }
@@ -78,6 +81,9 @@ func TestLayersAreSentWhileOthersArePacked(t *testing.T) {
 	}
 	if blobs, _ := asked.seen(); blobs != len(layers)+1 {
 		t.Errorf("%d blobs were sent, want %d layers and a configuration, each once", blobs, len(layers))
+	}
+	if asked.ahead != len(layers) {
+		t.Errorf("%d blobs were sent before the push asked for the image, want all %d layers", asked.ahead, len(layers))
 	}
 	if want := count(len(layers), "layer") + " sent"; !strings.Contains(pushed.Said, want) {
 		t.Errorf("push said %q, want %q", pushed.Said, want)

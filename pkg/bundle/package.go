@@ -134,11 +134,13 @@ func (b *Bundler) assemble(ctx context.Context, known surveyed, out *newLayout, 
 		return err
 	})
 	workers.Go(func() (err error) {
-		own, err = b.program(within, a, out, files, before, run)
+		if own, err = b.program(within, a, out, files, before, run); err != nil {
+			return err
+		}
 		for _, layer := range own {
 			run.copied(layer)
 		}
-		return err
+		return nil
 	})
 	if err := workers.Wait(); err != nil {
 		return built{}, err
